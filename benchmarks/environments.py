@@ -15,24 +15,24 @@ class CannotInstall(Exception):
     """A contender's environment could not be made."""
 
 
-def contenders() -> list[str]:
-    """Return the names of all contenders, ours first."""
-    names = sorted(file.stem for file in (HERE / "contenders").glob("*.py"))
+def contenders(kind: str = "contenders") -> list[str]:
+    """Return the names of all contenders in a folder, ours first."""
+    names = sorted(file.stem for file in (HERE / kind).glob("*.py"))
     return sorted(names, key=lambda name: name != "reelated")
 
 
-def constant(name: str, what: str, default: Any = None) -> Any:
+def constant(name: str, what: str, default: Any = None, kind: str = "contenders") -> Any:
     """Return a constant of a contender's file without importing what it needs."""
-    for node in ast.parse((HERE / "contenders" / f"{name}.py").read_text(encoding="utf-8")).body:
+    for node in ast.parse((HERE / kind / f"{name}.py").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == what:
             return ast.literal_eval(node.value)
     return default
 
 
-def python_of(name: str) -> Path:
+def python_of(name: str, kind: str = "contenders") -> Path:
     """Return the interpreter of a contender's environment, made if need be; raise `CannotInstall` with the reason."""
-    folder, root = FOLDER / name, HERE.parent
-    wanted = [part.format(root=root) for part in constant(name, "REQUIRES", ())]
+    folder, root = FOLDER / (name if kind == "contenders" else f"{kind}-{name}"), HERE.parent
+    wanted = [part.format(root=root) for part in constant(name, "REQUIRES", (), kind)]
     python, stamp = folder / "bin" / "python", folder / "installed"
     ours = (root / "pyproject.toml").read_bytes() if any(str(root) in part for part in wanted) else b""
     mark = hashlib.sha256(repr((wanted, sys.version)).encode() + ours).hexdigest()

@@ -15,6 +15,7 @@ import data
 import environments
 import interactions
 import process
+import ranking
 import report
 import shapes
 from memory import measured
@@ -270,3 +271,27 @@ def test_the_section_shows_our_rows_and_the_best_published_of_each_column(measur
 def test_the_best_published_figure_of_a_column_skips_rows_without_one():
     protocol = interactions.PROTOCOLS["ml1m-lcfn"]
     assert interactions.best_published(protocol) == [(0.2802, "SimpleX"), (0.2670, "SimpleX")]
+
+
+def test_rankers_of_a_split_are_measured_with_recall_and_ndcg(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(4)
+    pairs = np.argwhere(rng.random((60, 30)) < 0.4)
+    is_test = rng.random(len(pairs)) < 0.2
+    parts = {"train": pairs[~is_test].T, "test": pairs[is_test].T}
+    arrays = {
+        f"{part}_{who}": ids for part, both in parts.items() for who, ids in zip(("user", "item"), both, strict=True)
+    }
+    np.savez(tmp_path / "tiny.npz", **arrays)
+    monkeypatch.setattr(ranking, "contenders", lambda kind: ["reelated", "missing"])
+    monkeypatch.setattr(ranking, "python_of", lambda name, kind: Path(sys.executable))
+    rows = ranking.measure(tmp_path / "tiny.npz", 1, 1)
+    assert [row["model"] for row in rows] == ["Recommender()", "neighbours"]
+    assert all(0.3 < row["R@20"] <= 1 and 0 < row["nDCG@20"] <= 1 and row["seconds"] > 0 for row in rows)
+    assert "missing: skipped" in capsys.readouterr().out
+
+
+def test_recall_and_ndcg_follow_their_definitions():
+    hidden = sp.csr_matrix(np.array([[1, 0, 1, 0], [0, 0, 0, 1]]))
+    recall, ndcg = ranking.accuracy(np.array([[3, 2], [0, -1]]), hidden)
+    assert recall == pytest.approx((1 / 2 + 0) / 2)
+    assert ndcg == pytest.approx(np.mean([(1 / np.log2(3)) / (1 + 1 / np.log2(3)), 0]))
