@@ -26,6 +26,7 @@ import report
 from environments import CannotInstall, contenders, python_of
 from interactions import source_of
 from process import Failed, Process
+from reelated.errors import plural
 from reelated.evaluation.protocols import INTERACTION_PROTOCOLS
 from run import commit, machine
 
@@ -46,7 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     for protocol in () if options.table else INTERACTION_PROTOCOLS:
         if options.only in (None, protocol.name) and (source := source_of(protocol)).is_file():
-            save(protocol.name, measure(source, options.rounds, options.threads), options.threads)
+            save(protocol.name, measure(source, options.rounds, options.threads), options)
     report.between(report.DOCS / "speed.md", section(), BEGIN)
 
 
@@ -117,11 +118,11 @@ def accuracy(lists: npt.NDArray[np.int64], hidden: sp.csr_matrix) -> tuple[float
     return float(np.mean(hits.sum(axis=1) / n_hidden)), float(np.mean(hits @ discounts / ideal))
 
 
-def save(split: str, rows: list[Row], threads: int) -> None:
+def save(split: str, rows: list[Row], options: argparse.Namespace) -> None:
     """Write the rows of a split."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    about = {"date": str(date.today()), "machine": machine(), "commit": commit(), "threads": threads}
-    result = about | {"load": os.getloadavg()[1], "rows": rows}
+    about = {"date": str(date.today()), "machine": machine(), "commit": commit(), "load": os.getloadavg()[1]}
+    result = about | {"threads": options.threads, "rounds": options.rounds, "rows": rows}
     (RESULTS / f"{split}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -133,12 +134,15 @@ def section() -> str:
         if not path.is_file():
             continue
         result = json.loads(path.read_text(encoding="utf-8"))
-        conditions.add((result["date"], result["machine"]["processor"], result["threads"]))
+        conditions.add((result["date"], result["machine"]["processor"], result["threads"], result["rounds"]))
         for row in result["rows"]:
             library = f"{row['library']} {row['version']}" if row["library"] != "reelated" else "**Reelated**"
             figures = [f"{row['seconds']:.2f}", *(f"{row[name]:.4f}" for name in ("R@20", "nDCG@20"))]
             lines.append([protocol.name, library, row["model"], *figures])
-    where = "; ".join(f"{day}, {processor}, {threads} threads" for day, processor, threads in sorted(conditions))
+    where = "; ".join(
+        f"{day}, {processor}, {threads} threads, {plural(rounds, 'fit')} after a warm-up"
+        for day, processor, threads, rounds in sorted(conditions)
+    )
     return report.table(["split", "library", "model", "fit, s", "R@20", "nDCG@20"], lines) + f"\n\nMeasured on {where}."
 
 

@@ -1,4 +1,4 @@
-"""similaripy: cosine and RP3beta, in C++ with OpenMP."""
+"""similaripy: cosine, in C++ with OpenMP."""
 
 from importlib.metadata import version as version_of
 
@@ -6,7 +6,7 @@ import numpy as np
 import similaripy
 
 REQUIRES = ("similaripy>=0.7",)
-MODELS = ("cosine, 100 neighbours", "RP3beta 0.6, 100 neighbours")
+MODELS = ("cosine, 100 neighbours",)
 
 
 def version():
@@ -16,10 +16,7 @@ def version():
 
 def fit(X, model, threads):
     """Fit, and return the weights of the items of a row; an item counts as its own neighbour."""
-    options = {"k": 101, "format_output": "csr", "num_threads": threads, "verbose": False}
-    if model.startswith("RP3beta"):  # a random walk starts at an item of the row
-        return similaripy.rp3beta(X.T.tocsr(), alpha=1, beta=0.6, **options).tocsr()
-    return similaripy.cosine(X.T.tocsr(), **options).T.tocsr()
+    return similaripy.cosine(X.T.tocsr(), k=101, format_output="csr", num_threads=threads, verbose=False).T.tocsr()
 
 
 def recommend(model, X, users, n):
