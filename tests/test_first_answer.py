@@ -78,8 +78,7 @@ def test_the_help_of_the_terminal_imports_neither_a_numeric_library_nor_a_packag
 
 
 def test_a_list_from_a_cached_model_imports_what_it_computes_with():
-    for _ in range(2):  # the first fits the model, the second may compile kernels for arrays mapped from the disk
-        imported_by("recommend", "sample", "--user", "300")
+    imported_by("recommend", "sample", "--user", "300")  # the first time, the model may have to be fitted
     libraries = ["numpy", "polars", "scipy", "typer", "rich", "reelated.models"]
     assert imported_by("recommend", "sample", "--user", "300") == libraries
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 
@@ -17,6 +18,13 @@ def as_kernel_csr(matrix: Any) -> kernels.CSR:
 def to_indptr(lengths: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
     """Return the row pointers of rows of these lengths."""
     return np.concatenate([[0], np.cumsum(lengths)])
+
+
+def as_item_matrix(data: npt.NDArray[Any], indices: npt.NDArray[Any], indptr: npt.NDArray[Any]) -> sp.csr_array:
+    """Return an item × item matrix; with row pointers of 64 bits SciPy would widen the indices, too."""
+    if indptr[-1] < 2**31:
+        indices, indptr = indices.astype(np.int32, copy=False), indptr.astype(np.int32)
+    return sp.csr_array((data, indices, indptr), shape=(len(indptr) - 1, len(indptr) - 1))
 
 
 def take_rows(rows: kernels.CSR, chosen: npt.NDArray[np.integer[Any]]) -> kernels.CSR:

@@ -9,7 +9,7 @@ from reelated import _kernels as kernels
 from reelated.errors import TooLarge, show_bytes
 from reelated.parallel import Progress, n_threads, parallel_concatenate, shared_pool, split_by_cost
 from reelated.similarity.blocked import BlockLayout, blocked_similarity
-from reelated.similarity.csr import as_kernel_csr, row_costs, sizes_and_norms, to_indptr
+from reelated.similarity.csr import as_item_matrix, as_kernel_csr, row_costs, sizes_and_norms, to_indptr
 
 SLICE = 2e8
 """Products of one slice of work: about a third of a second."""
@@ -99,7 +99,7 @@ def similarity(
         parts = _row_wise(values, norms, params.formula, n_neighbors, progress)
     lengths, indices, data, common = parts
     indptr = to_indptr(lengths)
-    return Similarity(*(sp.csr_array((x, indices, indptr), shape=(n_items, n_items)) for x in (data, common)))
+    return Similarity(*(as_item_matrix(x, indices, indptr) for x in (data, common)))
 
 
 def _row_wise(

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.parallel import Progress, parallel_concatenate, parallel_for, part_of, shared_pool, split_by_cost
-from reelated.similarity.csr import as_kernel_csr, row_costs, sizes_and_norms, to_indptr
+from reelated.similarity.csr import as_item_matrix, as_kernel_csr, row_costs, sizes_and_norms, to_indptr
 from reelated.similarity.neighbors import Similarity, SimilarityParams, plan, similarity
 
 SLICE = 2e8
@@ -221,9 +221,7 @@ def _count_common(values: sp.csr_array, pattern: tuple[Any, Any], progress: Prog
 
 def as_weights(values: Any, common: Any, pattern: tuple[Any, Any], truncation_error: Any) -> Weights:
     """Assemble `Weights` from the data and the pattern of its matrices."""
-    n_items = len(truncation_error)
-    values, common = (sp.csr_array((data, *pattern), shape=(n_items, n_items)) for data in (values, common))
-    return Weights(values, common, truncation_error)
+    return Weights(as_item_matrix(values, *pattern), as_item_matrix(common, *pattern), truncation_error)
 
 
 def _append_rows(values: sp.csr_array, side_info: sp.csr_array | None) -> sp.csr_array:

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.errors import InputError, TooLarge, show_bytes
-from reelated.similarity import Similarity, SimilarityParams, as_kernel_csr
+from reelated.similarity import Similarity, SimilarityParams, as_item_matrix, as_kernel_csr
 from reelated.similarity.blocked import empty_dense_block, fill_dense_values, padded_length
 from reelated.spark.grouping import GroupedRatings
 from reelated.spark.tasks import Batches, grouped_records, map_partitions, partition_keys, records
@@ -241,10 +241,7 @@ def assemble_neighbors(
             offsets = indptr[items_of[block]] - (np.cumsum(sizes) - sizes)
             arrays[name][np.arange(sizes.sum()) + np.repeat(offsets, sizes)] = read_shard(folder, block, name)
             shard_path(str(folder), block, name).unlink()
-    if indptr[-1] < 2**31:
-        indptr = indptr.astype(np.int32)
-    shape = (len(order), len(order))
-    return Similarity(*(sp.csr_array((arrays[name], arrays["indices"], indptr), shape) for name in ("data", "common")))
+    return Similarity(*(as_item_matrix(arrays[name], arrays["indices"], indptr) for name in ("data", "common")))
 
 
 def assemble_matrix(
