@@ -177,8 +177,8 @@ def sample(
         prior = user_prior.mean, user_prior.slopes, user_prior.precision, alpha
         _sample_rows(by_user, items, kernels.GaussianPrior(means, user_prior.precision, alpha), rng, users)
         previous, means = items.copy(), item_prior.sample(items, rng)
-        item_rows = kernels.GaussianPrior(means, item_prior.precision, alpha)
-        error, sums_of_raters = _sample_rows(by_item, users, item_rows, rng, items)
+        given = kernels.GaussianPrior(means, item_prior.precision, alpha)
+        error, sums_of_raters = _sample_rows(by_item, users, given, rng, items)
         # user factors are not kept: a prediction computes them from the given row
         if done >= params.n_warmup:
             offsets = rater_offsets(previous, sums_of_raters, np.diff(by_item.indptr), user_prior.mean)
