@@ -18,7 +18,7 @@ from reelated.data.unpack import POLARS_ERRORS
 
 _UNIT_SEPARATOR = "\x1f"  # replaces `::` for polars, which accepts only a separator of one byte
 _BESIDE_COMMAS = (";", "\t")
-_THOUSANDS = re.compile(rb"\d\.\d{3}[;\t\r\n]")
+_THOUSANDS = re.compile(rb"\.(?<=\d\.)\d{3}[;\t\r\n]")  # begins with the dot, for which the search skips the rest
 """In files from countries with a decimal comma, 1.234 may be a thousand: the whole column decides."""
 _INTEGER_COLUMNS = ("user_id", "item_id", "timestamp", "order")
 
