@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from reelated import _kernels as kernels
 from reelated.parallel import Progress, parallel_concatenate, split_by_cost
 from reelated.similarity import as_kernel_csr
+from reelated.similarity.blocked import padded_length
 
 Numbers = npt.NDArray[np.float64]
 SLICE = 2e7
@@ -213,7 +214,7 @@ def _sample_rows(
     # all noise is drawn here, so that the samples do not depend on the number of threads
     noise, D = rng.standard_normal(out.shape), out.shape[1]
     cost = (np.diff(rows.indptr) + D) * float(D * D)
-    factors = np.zeros((len(others), -(-(D - 1) // kernels.LANES) * kernels.LANES))
+    factors = np.zeros((len(others), padded_length(D - 1)))
     factors[:, : D - 1] = others[:, 1:]
     offsets_and_factors = np.ascontiguousarray(others[:, 0]), factors
     errors, sums = parallel_concatenate(
