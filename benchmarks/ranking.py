@@ -27,6 +27,7 @@ from environments import CannotInstall, contenders, python_of
 from interactions import source_of
 from process import Failed, Process
 from reelated.errors import plural
+from reelated.evaluation import metrics
 from reelated.evaluation.protocols import INTERACTION_PROTOCOLS
 from run import commit, machine
 
@@ -109,13 +110,12 @@ def started(threads: int, folder: str) -> Iterator[tuple[str, Process]]:
 
 
 def accuracy(lists: npt.NDArray[np.int64], hidden: sp.csr_matrix) -> tuple[float, float]:
-    """Return mean recall (hits / hidden items) and nDCG, its ideal cut at the length of a list."""
+    """Return mean recall and nDCG of lists padded with −1, as `evaluate` defines them."""
     rows = np.repeat(np.arange(len(lists)), lists.shape[1])
-    flat = lists.ravel()
-    hits = np.asarray(hidden[rows, np.maximum(flat, 0)]).ravel().reshape(lists.shape) * (lists >= 0)
-    n_hidden, discounts = np.diff(hidden.indptr), 1 / np.log2(np.arange(2, lists.shape[1] + 2))
-    ideal = np.cumsum(discounts)[np.minimum(n_hidden, lists.shape[1]) - 1]
-    return float(np.mean(hits.sum(axis=1) / n_hidden)), float(np.mean(hits @ discounts / ideal))
+    hits = np.asarray(hidden[rows, np.maximum(lists.ravel(), 0)]).reshape(lists.shape).astype(bool) & (lists >= 0)
+    n_hidden = np.diff(hidden.indptr)
+    recall, ndcg = (float(metrics.RANKING[name](hits, n_hidden).mean()) for name in ("recall", "ndcg"))
+    return recall, ndcg
 
 
 def save(split: str, rows: list[Row], options: argparse.Namespace) -> None:

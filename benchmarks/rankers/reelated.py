@@ -3,6 +3,7 @@
 import numpy as np
 
 import reelated
+from reelated.recommender.defaults import neighbor_ranker
 
 REQUIRES = ("--editable", "{root}")
 MODELS = ("Recommender()", "neighbours")
@@ -23,8 +24,7 @@ def fit(data, model, threads):
     """Fit; numba takes the number of threads from its variable."""
     if model == "Recommender()":
         return reelated.Recommender().fit(data)
-    options = {"weighting": "tf-idf", "user_normalization": 0.25, "item_normalization": 0.1}
-    return reelated.Recommender(reelated.ItemKNN(n_neighbors=200, shrinkage=10, **options), rater=None).fit(data)
+    return reelated.Recommender(neighbor_ranker(lowest=1.0), rater=None).fit(data)
 
 
 def recommend(model, X, users, n):
