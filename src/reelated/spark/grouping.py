@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ BUCKET_RATINGS = 2_000_000
 """Approximate number of ratings in a bucket of users, which one task groups by user."""
 TABLE_ROWS = 1_000_000
 """Minimum number of ratings that a task collects before it distributes them over buckets."""
+DRIVER_SUMS = 4_000_000
+"""Maximum number of partial sums that the driver adds itself, which saves a shuffle; 32 MB."""
 CHUNK_ITEMS = 1 << 16
 """Number of items whose sums share a record."""
 
@@ -212,17 +215,23 @@ class PartialSums:
             yield {"chunk": [chunk], "part": [part], "body": [total[:, first : first + CHUNK_ITEMS].tobytes()]}
 
 
+def add_partials(partials: Iterable[bytes], n_sums: int) -> Numbers:
+    """Add the partial sums of a chunk, given in the order of the partitions, so that results are reproducible."""
+    total: Any = 0.0
+    for partial in partials:
+        total = total + np.frombuffer(partial).reshape(n_sums, -1)
+    return total
+
+
 @dataclass(frozen=True)
 class AddPartialSums:
-    """Task: add the partial sums of a chunk in the order of the partitions, so that results are reproducible."""
+    """Task: add the partial sums of each chunk."""
 
     n_sums: int
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
         for (chunk,), partials in grouped_records(batches, "chunk"):
-            total: Any = 0.0
-            for partial in partials:
-                total = total + np.frombuffer(partial["body"]).reshape(self.n_sums, -1)
+            total = add_partials((partial["body"] for partial in partials), self.n_sums)
             yield {"chunk": [chunk], "body": [total.tobytes()]}
 
 
@@ -230,6 +239,15 @@ def sum_over_users(rows: GroupedRatings, statistics: Callable[[sp.csr_array], Nu
     """Return the sum of `statistics` over all users' rows, shape (n_sums, n_items), items by popularity."""
     chunks = -(-rows.n_items // CHUNK_ITEMS)
     partials = map_partitions(rows.frame, PartialSums(statistics, rows.n_items), "chunk int, part int, body binary")
-    shuffled = partials.repartition(min(chunks, 64), "chunk").sortWithinPartitions("chunk", "part")
-    chunk_sums = sorted(map_partitions(shuffled, AddPartialSums(n_sums), "chunk int, body binary").collect())
-    return np.concatenate([np.frombuffer(body).reshape(n_sums, -1) for _, body in chunk_sums], axis=1)
+    n_partials = count_buckets(rows.frame.sparkSession, rows.n_ratings) * rows.n_items * n_sums
+    if n_partials <= DRIVER_SUMS:
+        found = sorted(partials.collect())
+        sums = [
+            add_partials((body for _, _, body in group), n_sums)
+            for _, group in groupby(found, key=lambda partial: partial["chunk"])
+        ]
+    else:
+        shuffled = partials.repartition(min(chunks, 64), "chunk").sortWithinPartitions("chunk", "part")
+        found = sorted(map_partitions(shuffled, AddPartialSums(n_sums), "chunk int, body binary").collect())
+        sums = [np.frombuffer(body).reshape(n_sums, -1) for _, body in found]
+    return np.concatenate(sums, axis=1)
