@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
@@ -173,12 +174,19 @@ def place(_served_sample, tmp_path_factory):
     return f"sqlite:///{folder}/store.db", str(folder / "models")
 
 
-@pytest.fixture(scope="module")
-def address(place):
-    """The address of a service on `place`, in a process of its own."""
-    from service.process import Server
+@pytest.fixture(scope="session")
+def services():
+    """A process that starts services as forks of itself, which saves the import of all modules."""
+    from service.process import Template
 
-    server = Server(*place)
+    with closing(Template()) as template:
+        yield template
+
+
+@pytest.fixture(scope="module")
+def address(place, services):
+    """The address of a service on `place`, in a process of its own."""
+    server = services.start(*place)
     yield f"http://{server.address}"
     server.stop()
 

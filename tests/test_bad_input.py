@@ -13,7 +13,6 @@ from conftest import EVIL
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.store.visitors import MAX_RATINGS
-from service.process import Server
 
 PHONE = {"width": 320, "height": 640}
 LONG, UNBROKEN = "A Very Long Title Indeed " * 20, "Hippopotomonstrosesquippedaliophobia" * 13
@@ -31,14 +30,8 @@ GENRES = [UNBROKEN[:90], *(f"Genre {number} <b>&amp;" for number in range(1, 100
 PAGES = ("/", "/?page=2", "/list", "/ratings", "/taste", "/users", "/users/3", "/how", "/map", "/import")
 
 
-class Restarted(Server):
-    """A service on a port that is given."""
-
-    program = ("reelated", "serve")
-
-
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory, chromium):
+def serve(tmp_path_factory, services, chromium):
     """Return a function that starts a service on some items, of which each of 60 users has rated some at random."""
     servers = []
 
@@ -58,7 +51,7 @@ def serve(tmp_path_factory, chromium):
         store.import_data(reelated.Dataset.from_frames(pl.DataFrame(ratings), items, scale=(1, 5, 1)), name)
         refit(store, Versions(folder / "models"))
         store.close()
-        servers.append(Server(f"sqlite:///{folder}/store.db", folder / "models"))
+        servers.append(services.start(f"sqlite:///{folder}/store.db", folder / "models"))
         return f"http://{servers[-1].address}"
 
     yield start
@@ -220,8 +213,8 @@ def test_without_cookies_a_form_explains_and_the_rating_is_undone(visit, scripts
     assert page.locator(".star.on").count() == 0
 
 
-def test_a_server_that_dies_between_tap_and_answer_undoes_the_star_and_recovers(chromium, place):
-    server = Server(*place)
+def test_a_server_that_dies_between_tap_and_answer_undoes_the_star_and_recovers(chromium, place, services):
+    server = services.start(*place)
     context = chromium.new_context(base_url=f"http://{server.address}", reduced_motion="reduce")
     page = context.new_page()
     page.goto("/")
@@ -236,7 +229,7 @@ def test_a_server_that_dies_between_tap_and_answer_undoes_the_star_and_recovers(
     expect(page.get_by_role("alert")).to_contain_text("The service does not respond")
     expect(stars).to_have_count(0)
     page.unroute("**/rate")
-    again = Restarted(*place, "--port", server.address.rpartition(":")[2])
+    again = services.start(*place, "--port", server.address.rpartition(":")[2])
     try:
         page.locator(".tile .star").nth(3).click()
         expect(page.locator("#latest .star.on")).to_have_count(4)

@@ -14,7 +14,6 @@ import reelated
 from conftest import EVIL
 from reelated.refit import Versions, refit
 from reelated.store import Store
-from service.process import Server
 
 PAGES = (
     "/", "/?query=alein", "/?page=2", "/list", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/ratings",
@@ -35,14 +34,14 @@ DESK, PHONE, WALL = ({"width": w, "height": h} for w, h in ((1280, 900), (360, 7
 
 
 @pytest.fixture(scope="module")
-def half_star_address(tmp_path_factory, chromium):
+def half_star_address(tmp_path_factory, services, chromium):
     """The service on the sample with half stars."""
     folder = tmp_path_factory.mktemp("half-stars")
     store = Store(f"sqlite:///{folder}/store.db").upgrade()
     store.import_data(reelated.read(half_stars.write(folder / "data")), "half stars")
     refit(store, Versions(folder / "models"))
     store.close()
-    server = Server(f"sqlite:///{folder}/store.db", folder / "models")
+    server = services.start(f"sqlite:///{folder}/store.db", folder / "models")
     yield f"http://{server.address}"
     server.stop()
 

@@ -14,7 +14,6 @@ from conftest import HERE
 from reelated.errors import InputError
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
-from service.process import Server
 
 VISIBLE = "image => image.naturalWidth > 0 && image.checkVisibility()"
 
@@ -60,8 +59,10 @@ def first_tiles(place, app, images):
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_a_browser_shows_allowed_pictures_and_posters_elsewhere(place, images, first_tiles, chromium, scripts):
-    server, refused = Server(*place, "--image-origin", origin_of(images)), []
+def test_a_browser_shows_allowed_pictures_and_posters_elsewhere(
+    place, images, first_tiles, chromium, services, scripts
+):
+    server, refused = services.start(*place, "--image-origin", origin_of(images)), []
     context = chromium.new_context(base_url=f"http://{server.address}", java_script_enabled=scripts)
     page = context.new_page()
     page.on("console", lambda line: refused.append(line.text) if "Content Security" in line.text else None)

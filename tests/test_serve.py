@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +13,7 @@ import pytest
 from reelated.refit import Versions
 from reelated.store import Store
 from service.faults import Clients, kept_by
-from service.process import Server, Template
+from service.process import Server
 
 
 def closed(store, versions):
@@ -35,18 +34,17 @@ def place(url, tmp_path, stored_sample):
     return closed(*stored_sample(tmp_path, url))
 
 
-def test_acknowledged_ratings_survive_a_kill(place):
+def test_acknowledged_ratings_survive_a_kill(place, services):
     clients = Clients()
-    with closing(Template()) as template:
-        for round_ in range(3):
-            server = template.start(*place)
-            clients.start(server, round_)
-            while len(clients.acknowledged) < 60 * (round_ + 1):
-                time.sleep(0.01)
-            server.kill()
-            for thread in clients.threads:
-                thread.join()
-            assert clients.lost(kept_by(place[0])) == {}
+    for round_ in range(3):
+        server = services.start(*place)
+        clients.start(server, round_)
+        while len(clients.acknowledged) < 60 * (round_ + 1):
+            time.sleep(0.01)
+        server.kill()
+        for thread in clients.threads:
+            thread.join()
+        assert clients.lost(kept_by(place[0])) == {}
     assert len(clients.acknowledged) >= 180
 
 

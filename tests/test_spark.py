@@ -58,7 +58,7 @@ def spark(tmp_path_factory):
         (pytest.fail if required else pytest.skip)("needs a Java runtime (17 or later)")
 
     own = {
-        "SPARK_HOME": str(Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable,
+        "SPARK_HOME": str(spark_home(tmp_path_factory.mktemp("home"))), "PYSPARK_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_WORKER_DIR": str(tmp_path_factory.mktemp("workers")),
         "SPARK_SUBMIT_OPTS": JAVA,
     }  # fmt: skip
@@ -66,6 +66,14 @@ def spark(tmp_path_factory):
         session = configured("local-cluster[2,1,1024]", tmp_path_factory.mktemp("spark")).getOrCreate()
         yield session
         session.stop()
+
+
+def spark_home(folder):
+    """Link the installed Spark without its zipped copy of PySpark, which every Python process would compile again."""
+    for part in Path(pyspark.__file__).parent.iterdir():
+        if part.name in ("bin", "jars", "sbin"):
+            (folder / part.name).symlink_to(part)
+    return folder
 
 
 def configured(master, folder):

@@ -72,7 +72,7 @@ class Template:
     """
 
     def __init__(self):
-        command = [sys.executable, "-c", "from service.process import fork_services; fork_services()"]
+        command = [sys.executable, "-W", "error", "-c", "from service.process import fork_services; fork_services()"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         env = os.environ | {"NUMBA_NUM_THREADS": "1"}
         self.process = subprocess.Popen(command, cwd=Path(__file__).parents[1], env=env, **pipes)
@@ -80,6 +80,7 @@ class Template:
     def start(self, store, models, *words, log=os.devnull):
         """Start a service; return it once it listens."""
         env = {"REELATED_STORE": store, "REELATED_MODELS": str(models), "REELATED_POLL": "0.2"}
+        env["REELATED_PORT"] = "0"
         given = {"env": env, "words": list(map(str, words)), "log": str(log)}
         print(json.dumps(given), file=self.process.stdin, flush=True)
         pid = next(
@@ -141,7 +142,7 @@ def fork_services():
         os.setsid()
         os.dup2(os.open(given["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
         os.environ.update(given["env"])
-        sys.argv = ["reelated", "serve", "--port", "0", *given["words"]]
+        sys.argv = ["reelated", "serve", *given["words"]]
         try:
             reelated.cli.main()
         finally:
