@@ -375,8 +375,8 @@ raters_of = dict(zip(movie_ids.tolist(), raters.tolist(), strict=True))
 picks, audiences = {}, {}
 for name, rec in (("textbook", recipe), ("default", default)):
     picks[name] = [raters_of[m] for lists in rec.recommend_batch() for m in lists["item_id"]]
-    audiences[name] = [[row.user_id for row in rec.audience(m)] for m in movie_ids.tolist()]
-    places = Counter(user for users in audiences[name] for user in users)
+    audiences[name] = rec.audience_batch(movie_ids.tolist())
+    places = Counter(audiences[name]["user_id"])
     share = sum(count for _, count in places.most_common(10)) / places.total()
     print(
         f"{name}: {np.median(picks[name]):.0f} ratings per listed movie (median); ten users hold {share:.0%} of places"
@@ -396,9 +396,11 @@ plt.show()
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3), layout="constrained", sharey=True)
 some = np.random.default_rng(0).choice(len(movie_ids), 60, replace=False)
+row_of = {movie: row for row, movie in enumerate(movie_ids[some].tolist())}
 place_of = {user: place for place, user in enumerate(user_ids.tolist())}
-for axis, (name, users_of), colour in zip(axes, audiences.items(), (ORANGE, BLUE), strict=True):
-    dots = [(place_of[user], y) for y, j in enumerate(some) for user in users_of[j]]
+for axis, (name, lists), colour in zip(axes, audiences.items(), (ORANGE, BLUE), strict=True):
+    listed = lists.select("user_id", "item_id").iter_rows()
+    dots = [(place_of[user], row_of[movie]) for user, movie in listed if movie in row_of]
     axis.scatter(*zip(*dots, strict=True), s=5, color=colour, linewidths=0)
     axis.set(title=f"{name}: the ten users for each movie", xlabel="users", xlim=(0, len(user_ids)))
 axes[0].set_ylabel("60 movies, a row each")

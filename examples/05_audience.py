@@ -74,8 +74,8 @@ plt.show()
 # %%
 named = {}
 for name, model in recommenders.items():
-    lists = [model.audience(item_id) for item_id in model.item_ids]
-    named[name] = Counter(row.user_id for rows in lists for row in rows)
+    lists = model.audience_batch(model.item_ids)
+    named[name] = Counter(lists["user_id"])
     share = sum(count for _, count in named[name].most_common(10)) / named[name].total()
     print(f"{name}: {len(named[name])} users are listed at least once; ten of them hold {share:.0%} of the places")
 
@@ -98,9 +98,7 @@ plt.show()
 
 # %%
 n_rated = dict(zip(data.ratings.user_ids.values.to_list(), np.diff(data.ratings.matrix.indptr).tolist(), strict=True))
-named["default, by score"] = Counter(
-    row.user_id for item_id in rec.item_ids for row in rec.audience(item_id, by="score")
-)
+named["default, by score"] = Counter(rec.audience_batch(rec.item_ids, by="score")["user_id"])
 for name, counter in named.items():
     top = np.median([n_rated[user] for user, _ in counter.most_common(10)])
     print(f"{name}: the ten most listed users rated {top:.0f} movies each (median)")

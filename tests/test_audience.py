@@ -127,10 +127,12 @@ def test_users_at_their_limit_are_replaced_by_the_next_best(rec):
     }
 
 
-def test_progress_is_reported_and_invalid_arguments_are_rejected(rec):
-    seen = []
-    rec.audience_batch([1, 4, 7], progress=seen.append)
+def test_progress_is_reported_and_invalid_arguments_are_rejected(rec, monkeypatch):
+    together, seen = rec.audience_batch([1, 4, 7]), []
+    monkeypatch.setattr("reelated.recommender.audience.PAIRS", 1)  # one item at a time
+    alone = rec.audience_batch([1, 4, 7], progress=seen.append)
     assert seen == pytest.approx([1 / 3, 2 / 3, 1])
+    assert alone.equals(together)
     for wrong, words in (({"per_user": 0}, "per_user=0"), ({"n": 0}, "n=0"), ({"by": "x"}, "by='x'")):
         with pytest.raises(InputError, match=words):
             rec.audience_batch([1], **wrong)

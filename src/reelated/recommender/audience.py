@@ -1,5 +1,6 @@
 """The audience of an item: the users who have not rated it and have the highest score for it."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ ABOVE_MEAN_WEIGHT = 0.25
 """What a predicted star above the user's mean adds to the logarithm of the adjusted score."""
 CANDIDATES = 10
 """Candidates by score for each user of a list by adjusted score."""
+PAIRS = 50_000
+"""Candidates whose numbers are computed at once; bounds the memory and the time between reports of progress."""
 
 
 class Audience(NamedTuple):
@@ -40,15 +43,17 @@ class Audience(NamedTuple):
         return {"adjusted_score": self.adjusted_score, "score": self.scores, "rating": self.unclipped}[by]
 
 
-def audience_of(engine: Engine, item: int, n: int, by: AudienceBy) -> Audience:
-    """Return the `n` users who have not rated an item and have the highest number."""
-    found, _ = candidates(engine, item, n, by)
-    return found.take(np.lexsort((found.users, -found.adjusted_score))[:n]) if by == "adjusted_score" else found
+def audiences_of(engine: Engine, items: Sequence[int], n: int, by: AudienceBy) -> list[Audience]:
+    """Return the `n` users who have not rated an item and have the highest number, for each item."""
+    audiences = [found for found, _ in candidates(engine, items, n, by)]
+    if by != "adjusted_score":
+        return audiences
+    return [found.take(np.lexsort((found.users, -found.adjusted_score))[:n]) for found in audiences]
 
 
 def audience_rows(engine: Engine, item: int, n: int, by: AudienceBy, user_ids: Ids) -> list[UserRow]:
     """Return the rows of an audience, without reasons: a reason about a user is shown to that user only."""
-    found = audience_of(engine, item, n, by)
+    (found,) = audiences_of(engine, [item], n, by)
     columns = zip(*(column.tolist() for column in found), strict=True)
     return [
         UserRow(rank, user_ids[user], known(score), known(rating), used, known(adjusted), known(above))
@@ -67,17 +72,35 @@ def audiences_table(
     progress: Progress | None,
 ) -> pl.DataFrame:
     """Return the audiences of several items as one table, no user for more than `per_user` items."""
-    audiences, deep = [], n if per_user is None else n + 100
-    for place, item in enumerate(items):
-        audiences.append(audience_of(engine, item, deep, by))
+    audiences: list[Audience] = []
+    deep = n if per_user is None else n + 100
+    at_once = max(PAIRS // min(CANDIDATES * deep, len(user_ids)), 1)
+    for start in range(0, len(items), at_once):
+        audiences += audiences_of(engine, items[start : start + at_once], deep, by)
         if progress:
-            progress((place + 1) / len(items))
+            progress(len(audiences) / len(items))
     return audience_table(audiences, assign_with_cap(audiences, by, n, per_user), items, user_ids, catalogue)
 
 
-def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audience, Floats]:
-    """Return users who include the best `n`, and the numbers by which they were chosen, descending."""
-    everyone = engine.all_users
+def candidates(engine: Engine, items: Sequence[int], n: int, by: AudienceBy) -> list[tuple[Audience, Floats]]:
+    """Return users who include the best `n` of each item, and the numbers by which they were chosen, descending."""
+    chosen = [choose_users(engine, item, n, by) for item in items]
+    sizes = [len(users) for users, _, _ in chosen]
+    users, beyond, usual = (np.concatenate(parts) for parts in zip(*chosen, strict=True))
+    distinct, rows = np.unique(users, return_inverse=True)  # the numbers of a user with several items cost little more
+    pairs = engine.all_users.take(distinct), rows, np.repeat(items, sizes)
+    numbers = engine.numbers(*pairs, "rating" if by == "rating" else "score")
+    above = numbers.ratings - engine.mean_ratings[users]
+    adjusted = adjusted_scores(numbers.scores - usual, numbers.unclipped - engine.mean_ratings[users])
+    found = Audience(
+        users, numbers.scores, numbers.ratings, numbers.n_neighbors_used, adjusted, above, numbers.unclipped
+    )
+    parts = np.split(np.arange(len(users)), np.cumsum(sizes)[:-1])
+    return [(found.take(part), beyond[part]) for part in parts]
+
+
+def choose_users(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
+    """Return the candidates for the audience of an item, their numbers, descending, and their usual scores."""
     usual = USUAL_SHARE * usual_scores(engine, item)
     if by == "adjusted_score":
         beyond, n = engine.numbers_of_users(item, "score") - usual, CANDIDATES * n
@@ -85,14 +108,7 @@ def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audie
         beyond = engine.numbers_of_users(item, by)
     users = np.argsort(-beyond, kind="stable")[:n]
     users = users[np.isfinite(beyond[users])]
-    pairs = everyone.take(users), np.arange(len(users)), np.full(len(users), item)
-    numbers = engine.numbers(*pairs, "rating" if by == "rating" else "score")
-    above = numbers.ratings - engine.mean_ratings[users]
-    adjusted = adjusted_scores(numbers.scores - usual[users], numbers.unclipped - engine.mean_ratings[users])
-    found = Audience(
-        users, numbers.scores, numbers.ratings, numbers.n_neighbors_used, adjusted, above, numbers.unclipped
-    )
-    return found, beyond[users]
+    return users, beyond[users], usual[users]
 
 
 def usual_scores(engine: Engine, item: int) -> Floats:

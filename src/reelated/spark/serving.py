@@ -199,10 +199,9 @@ class AudienceTask:
 
     def __call__(self, batches: Batches) -> Iterator[pl.DataFrame]:
         for rec in recommenders(self.handle, batches):
-            for position, item in enumerate(self.items):
-                audience, candidate_key = candidates(rec.engine, item, self.n, self.by)
+            for position, (audience, candidate_key) in enumerate(candidates(rec.engine, self.items, self.n, self.by)):
                 every_row = [np.arange(len(audience.users))]
-                table = audience_table([audience], every_row, [item], rec.user_ids, rec.catalogue_)
+                table = audience_table([audience], every_row, [self.items[position]], rec.user_ids, rec.catalogue_)
                 sort_keys = {"candidate_key": candidate_key, "sort_key": audience.number(self.by)}
                 series = (pl.Series(name, values, pl.Float64) for name, values in sort_keys.items())
                 yield table.select(pl.lit(position, pl.Int32).alias("position"), *series, pl.all())
