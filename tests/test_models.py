@@ -160,8 +160,8 @@ def test_a_clone_has_the_parameters_and_is_unfitted():
 
 THREADS_SCRIPT = """
 import hashlib, threading
-import numba, numpy as np
-import contract
+import numpy as np
+import naive
 from reelated import _kernels, parallel
 from reelated.models import ItemKNN, linear_item, topn
 from reelated.similarity import blocked, neighbors
@@ -180,7 +180,7 @@ def meet(kind):
     # the first two threads wait for each other: on a busy machine one could finish all slices alone
     if threading.get_ident() not in threads[kind]:
         threads[kind].add(threading.get_ident())
-        if numba.get_num_threads() > 1 and len(threads[kind]) <= 2:
+        if parallel.n_threads() > 1 and len(threads[kind]) <= 2:
             barriers[kind].wait(60)
 
 def noted_rows(*arguments):
@@ -193,16 +193,20 @@ def noted_blocks(*arguments):
 
 neighbors.split_by_cost = blocked.split_by_cost = linear_item.split_by_cost = topn.split_by_cost = counted
 _kernels.similarity_rows, _kernels.add_sparse_products = noted_rows, noted_blocks
-X, digest = contract.table(1601, 90), hashlib.sha256()
+rng, digest = np.random.default_rng(5), hashlib.sha256()
+R = np.where(rng.random((1601, 90)) < 0.4, rng.integers(1, 6, (1601, 90)), np.nan)
+R[4], R[:, 6] = np.nan, np.nan
+X = naive.as_csr(R)
+every_pair = [part.ravel() for part in np.indices(X.shape)]
 for model in (ItemKNN(n_neighbors=None), ItemKNN("residual-pearson", n_neighbors=9, shrinkage=4)):
     model.fit(X)
-    pairs, _ = model.score_pairs(X, *contract.every_pair(X), by="rating")
+    pairs, _ = model.score_pairs(X, *every_pair, by="rating")
     for part in (model.item_weights_.data, model.item_weights_.indices, model.n_common_.data, pairs):
         digest.update(part.tobytes())
     for by in model.numbers:
         for part in model.recommend(X, 7, by=by):
             digest.update(part.tobytes())
-print(numba.get_num_threads(), min(slices), min(map(len, threads.values())) > 1, digest.hexdigest())
+print(parallel.n_threads(), min(slices), min(map(len, threads.values())) > 1, digest.hexdigest())
 """
 
 
