@@ -442,24 +442,24 @@ def test_progress_reaches_the_end():
 
 THREADS_SCRIPT = """
 import numpy as np
-import test_bpmf
+import scipy.sparse as sp
 from reelated.models import BPMF, gibbs, posterior
 
 gibbs.SLICE = posterior.SLICE = 1e5
-X, rows, items, _ = test_bpmf.world()
+X, (rows, items) = sp.load_npz("X.npz"), np.load("pairs.npy")
 model = BPMF(n_factors=4, n_samples=20, n_warmup=10).fit(X)
 print(*np.concatenate([model.predict_pairs(X, rows, items), model.predict(X[:20]).ravel()]))
 """
 
 
-def test_any_number_of_threads_gives_the_same_ratings():
-    here = os.path.dirname(os.path.abspath(__file__))
-    project = os.path.dirname(here)
-    paths = os.pathsep.join([here, os.path.join(project, "src"), os.path.join(project, "benchmarks")])
+def test_any_number_of_threads_gives_the_same_ratings(tmp_path):
+    X, rows, items, _ = world()
+    sp.save_npz(tmp_path / "X.npz", X)
+    np.save(tmp_path / "pairs.npy", [rows, items])
     said = [
         subprocess.run(
             [sys.executable, "-c", THREADS_SCRIPT],
-            env=os.environ | {"NUMBA_NUM_THREADS": n, "OPENBLAS_NUM_THREADS": n, "PYTHONPATH": paths},
+            env=os.environ | {"NUMBA_NUM_THREADS": n, "OPENBLAS_NUM_THREADS": n}, cwd=tmp_path,
             capture_output=True, text=True, check=True,
         ).stdout
         for n in ("1", "2")
