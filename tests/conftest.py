@@ -29,6 +29,11 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # every worker and subprocess
     sys.dont_write_bytecode = False
 
 
+def pytest_xdist_auto_num_workers():
+    """Run one worker more than there are cores, because many tests wait for a browser, a service or Spark."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items):
     """Bring the slowest files to the front, in the same order in every worker."""
     places = {f"test_{name}.py": place for place, name in enumerate(SLOWEST)}
