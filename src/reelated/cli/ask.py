@@ -153,12 +153,7 @@ def predict(
 @command("Ask", "reelated explain sample --user 300 --item Fargo --by rating")
 @with_recommender("user", "rate", forms=("json",))
 def explain(
-    rec: "Recommender",
-    item: Item,
-    user: User = None,
-    rate: Rate = None,
-    by: By = None,
-    form: Form = "table",
+    rec: "Recommender", item: Item, user: User = None, rate: Rate = None, by: By = None, form: Form = "table"
 ) -> None:
     """Show the parts of a score or of a predicted rating."""
     print_why(rec.explain(**_user_or_ratings(rec, user, rate), item_id=find_item(rec, item), by=by), rec.noun_, form)

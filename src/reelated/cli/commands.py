@@ -81,12 +81,7 @@ def fetch(
 
 @command("Start", "reelated check sample")
 @with_shared(READING, "json")
-def check(
-    source: Source,
-    options: Options,
-    rejects: Rejects = None,
-    form: Form = "table",
-) -> None:
+def check(source: Source, options: Options, rejects: Rejects = None, form: Form = "table") -> None:
     """List the problems of a table before a fit.
 
     The report says how reading handles each problem.
@@ -172,19 +167,12 @@ def evaluate(
     target: Annotated[Target, typer.Option(help="What is ranked: items for users, or users for items.")] = "items",
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the hold-out split.")] = 0,
     report: Annotated[
-        Path | None,
-        typer.Option(help="Write a report to this .html file, with two reference models."),
+        Path | None, typer.Option(help="Write a report to this .html file, with two reference models.")
     ] = None,
     form: Form = "table",
 ) -> None:
     """Measure a model: hide ratings, fit to the rest, and compare."""
-    from reelated.cli.evaluate import (
-        NEW_USERS,
-        EvaluationOptions,
-        evaluate_source,
-        print_evaluation,
-        print_new_users,
-    )
+    from reelated.cli.evaluate import NEW_USERS, EvaluationOptions, evaluate_source, print_evaluation, print_new_users
 
     evaluation = EvaluationOptions(protocol, split, n, target, seed)
     if protocol == NEW_USERS and report is None:

@@ -52,9 +52,7 @@ ImageOrigin = Annotated[
 WithVisitors = Annotated[
     bool,
     typer.Option(
-        "--learn-from-visitors",
-        envvar="REELATED_LEARN_FROM_VISITORS",
-        help="Fit to the visitors of the web page, too.",
+        "--learn-from-visitors", envvar="REELATED_LEARN_FROM_VISITORS", help="Fit to the visitors of the web page, too."
     ),
 ]
 AsBefore = Annotated[

@@ -38,9 +38,7 @@ OptionalItem = Annotated[str | None, _ITEM]
 Items = Annotated[
     list[str] | None,
     typer.Option(
-        "--item",
-        "--movie",
-        help="An item of a new user; of ratings, a single item lists the users for it. Repeatable.",
+        "--item", "--movie", help="An item of a new user; of ratings, a single item lists the users for it. Repeatable."
     ),
 ]
 Rate = Annotated[list[str] | None, typer.Option("--rate", help="A new user's rating: 50=5 or 'Fargo=4'. Repeatable.")]
@@ -64,8 +62,7 @@ Rejects = Annotated[
     Path | None, typer.Option("--rejects", callback=check_rejects, help="Write rejected rows to this CSV file.")
 ]
 Engine = Annotated[
-    str | None,
-    typer.Option("--engine", help="Run on a Spark cluster: spark, or spark=MASTER such as spark=yarn."),
+    str | None, typer.Option("--engine", help="Run on a Spark cluster: spark, or spark=MASTER such as spark=yarn.")
 ]
 Kind = Literal["ratings", "similarity", "neighborhood", "user"]
 Color = Literal["genres", "decades"]

@@ -12,10 +12,7 @@ from reelated.errors import Advice, plural, shorten
 SESSION_PAUSE = 1800
 """Seconds without an event of a user after which a new session begins."""
 _HEAVY_RATIO, _HEAVY_EVENTS = 10, 500  # times the 99th percentile of the events of a user, and the minimum
-_KINDS = {
-    "counts": "The rows hold counts or weights",
-    "events": "Each row is one event",
-}
+_KINDS = {"counts": "The rows hold counts or weights", "events": "Each row is one event"}
 
 
 def event_issues(context: ValidationContext) -> Iterator[ValidationIssue]:

@@ -13,17 +13,8 @@ import polars as pl
 
 from reelated.cache import is_sample
 from reelated.data.files import Files, find_files
-from reelated.data.items import (
-    MERGED_ALIASES,
-    merged_columns,
-)
-from reelated.data.movielens import (
-    SIDE_TABLES,
-    edition,
-    is_movielens,
-    layout_of,
-    with_links,
-)
+from reelated.data.items import MERGED_ALIASES, merged_columns
+from reelated.data.movielens import SIDE_TABLES, edition, is_movielens, layout_of, with_links
 from reelated.data.nested import unnested_frame
 from reelated.data.options import NO_OPTIONS, ReadOptions, check_options
 from reelated.data.roles import column_names

@@ -9,18 +9,8 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from reelated.data.files import Files, find_files
-from reelated.data.items import (
-    normalize_items,
-    one_row_per_item,
-    unnamed_columns,
-    with_indicators,
-)
-from reelated.data.movielens import (
-    SIDE_TABLES,
-    n_known,
-    read_side_table,
-    with_linked_ids,
-)
+from reelated.data.items import normalize_items, one_row_per_item, unnamed_columns, with_indicators
+from reelated.data.movielens import SIDE_TABLES, n_known, read_side_table, with_linked_ids
 from reelated.data.options import NO_OPTIONS, ReadOptions
 from reelated.data.roles import column_names
 from reelated.data.text_layout import ColumnSpec, ParseTrace, by_position

@@ -194,13 +194,7 @@ def _rejected_rows(context: ValidationContext, trace: ParseTrace) -> pl.DataFram
     invalid = context.rows.filter(pl.col("fault") != "")
     lines = line_numbers(trace, set(invalid["row"].to_list()))
     rows = [
-        (
-            trace.label or None,
-            lines.get(row["row"]),
-            None if lines else row["row"] + 1,
-            row["fault"],
-            format_row(row),
-        )
+        (trace.label or None, lines.get(row["row"]), None if lines else row["row"] + 1, row["fault"], format_row(row))
         for row in invalid.iter_rows(named=True)
     ]
     return pl.DataFrame(rows, schema=REJECTS, orient="row")

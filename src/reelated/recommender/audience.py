@@ -127,11 +127,7 @@ def assign_with_cap(
 
 
 def audience_table(
-    audiences: list[Audience],
-    kept: list[npt.NDArray[np.int64]],
-    items: list[int],
-    user_ids: Ids,
-    catalogue: Catalogue,
+    audiences: list[Audience], kept: list[npt.NDArray[np.int64]], items: list[int], user_ids: Ids, catalogue: Catalogue
 ) -> pl.DataFrame:
     """Return the audiences of several items, limited by `assign_with_cap`, as one table."""
     sizes = [len(places) for places in kept]
