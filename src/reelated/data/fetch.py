@@ -116,6 +116,7 @@ def _download(url: str, file: IO[bytes], progress: bool) -> None:
             task = bar.add_task(name, total=int(response.headers.get("Content-Length", 0)) or None)
             for part in response.iter_content(2**16):
                 bar.advance(task, file.write(part))
+            file.flush()
     except OSError as error:  # errors of `requests` have no errno; those of the disk have one
         if error.errno is not None:
             raise
