@@ -1,6 +1,5 @@
 """`reelated check`: validate a source before a fit."""
 
-import os
 import warnings
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from reelated.cli.words import TERMINAL
 from reelated.data import ValidationReport, validate
 from reelated.errors import DataWarning, InputError, shorten
 from reelated.formatting import printable
+from reelated.plot.saving import atomic_write
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -44,9 +44,5 @@ def write_rejects(rows: pl.DataFrame, source: str, rejects: Path) -> None:
     """Write the rejected rows atomically; refuse to overwrite the source."""
     if Path(source).resolve() in (rejects.resolve(), rejects.parent.resolve()):
         raise InputError(f"--rejects {rejects}: this is SOURCE itself, or lies in it. Name another file.")
-    temporary = rejects.with_name(f".{rejects.name}-{os.getpid()}")
-    try:
+    with atomic_write(rejects) as temporary:
         rows.write_csv(temporary)
-        temporary.replace(rejects)
-    finally:
-        temporary.unlink(missing_ok=True)

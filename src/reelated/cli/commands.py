@@ -3,6 +3,7 @@
 A command imports the package that it needs when it runs: all of them take longer than most commands.
 """
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,8 +33,8 @@ from reelated.cli.shared_options import (
     with_recommender,
     with_shared,
 )
-from reelated.cli.show import console, print_about, print_notes
-from reelated.cli.sources import Options, fit_source, open_source
+from reelated.cli.show import console, print_about, print_answers, print_notes
+from reelated.cli.sources import Options, find_item, fit_source, open_source, read_source
 from reelated.errors import plural, show_bytes
 
 if TYPE_CHECKING:
@@ -45,9 +46,22 @@ __all__ = ["app", "ask", "service_commands"]
 @command("Start", "reelated demo")
 def demo() -> None:
     """Show the main commands on the bundled sample."""
-    from reelated.cli.demo import run_demo
-
-    run_demo()
+    rec, out = open_source("sample", Options()), console()
+    print_about(rec)
+    out.print()
+    print_answers(recommended := rec.recommend(user_id=300), "table")
+    out.print()
+    item_id = find_item(rec, "Star Wars")
+    print_answers(rec.audience(item_id), "table", hint="These are users who have not rated it.")
+    out.print()
+    print_answers(rec.similar(item_id), "table")
+    out.print("\n[bold]Try next[/]")
+    for line in (
+        f"reelated explain sample --user 300 --item {shlex.quote(recommended[0].title)}",
+        "reelated recommend sample --rate 'Alien=5' --rate 'Notting Hill=2'",
+        "reelated fetch ml-100k && reelated recommend ml-100k --user 196",
+    ):
+        out.print(f"  {line}", markup=False)
 
 
 @command("Start", "reelated sample my-sample")
@@ -194,7 +208,7 @@ def tune(
     form: Form = "table",
 ) -> None:
     """Search settings on a part of the ratings, and print the best."""
-    from reelated.cli.tune import print_tuning, tune_source
+    from reelated.cli.evaluate import print_tuning, tune_source
 
     given = {"model": model, "minutes": minutes, "trials": trials, "seed": seed}
     print_tuning(tune_source(source, options, goal, **given), source, form)
@@ -219,15 +233,12 @@ def fit(
 
     Every other command accepts the folder as SOURCE.
     """
-    from reelated.cli.sources import plan_source
-
     if engine is not None and (plan or output is not None):
         return _fit_on_cluster(source, options, None if plan else output, engine)
     if plan:
-        data, needed = plan_source(source, options)
-        return console().print(
-            f"{data!r}\nThe fit may need up to {show_bytes(needed)} in addition to the data.", markup=False
-        )
+        data = read_source(source, options)
+        needed = show_bytes(options.recommender().plan(data))
+        return console().print(f"{data!r}\nThe fit may need up to {needed} in addition to the data.", markup=False)
     if output is None:
         raise typer.BadParameter("got no -o: expected a folder for the model, such as -o my.model.")
     rec = fit_source(source, options)

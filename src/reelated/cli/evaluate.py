@@ -1,5 +1,6 @@
-"""`reelated evaluate`: run an evaluation and print its metrics."""
+"""`reelated evaluate` and `reelated tune`: run an evaluation or a search, and print its result."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -10,12 +11,14 @@ from rich.text import Text
 from reelated.cli.progress import errors, working
 from reelated.cli.show import TableColumn, console, print_json, table_of
 from reelated.cli.sources import Options, read_source
-from reelated.errors import InputError, check_choice, plural, shorten
-from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, MetricRow, Protocol, Split, evaluate
+from reelated.errors import InputError, check_choice, shorten
+from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, MetricRow, Protocol, Split, Tuning, evaluate, tune
 from reelated.evaluation.evaluate import Target
 from reelated.evaluation.new_users import DEFINITION, NewUserRow, evaluate_new_users
 from reelated.evaluation.report import METRICS, check_report, write_report
-from reelated.formatting import printable
+from reelated.evaluation.result import left_out_notes
+from reelated.evaluation.tuning import Goal, check_optuna
+from reelated.formatting import cell_text, printable
 from reelated.models import Popularity
 from reelated.recommender import Recommender, textbook
 
@@ -28,6 +31,8 @@ BOTH = ("any", "liked")
 NEW_USERS = "new-users"
 """The protocol that measures the calibration of predicted ratings of new users."""
 INTERVAL = "95 % interval"
+MAX_SHOWN = 8
+"""Trials shown."""
 
 
 class EvaluationOptions(NamedTuple):
@@ -114,7 +119,7 @@ def print_evaluation(result: Evaluation, options: Options, evaluation: Evaluatio
         out.print(Text(protocol.definition, style="dim"))
         out.print(table_of(_published_columns(protocol, rows, model_of(options)), out.width))
         out.print(Text(f"Source: {protocol.source}", style="dim"))
-    for note in (*left_out(rows, result.target), *result.notes):
+    for note in (*left_out_notes(rows, result.target), *result.notes):
         errors.print(Text(printable(f"note: {note}"), style="yellow"), soft_wrap=True)
     errors.print(Text(f"A fit took {result.seconds:.1f} s.", style="dim"))
     return None
@@ -135,18 +140,6 @@ def as_dict(result: Evaluation, rows: list[MetricRow], model: str, protocol: Pro
         about = {name: getattr(protocol, name) for name in ("name", "definition", "source")}
         fields["protocol"] = {**about, "ours": ours, "published": published}
     return fields
-
-
-def left_out(rows: list[MetricRow], target: str) -> list[str]:
-    """Return notes on users or items that are left out of the mean of a metric."""
-    what = "user" if target == "items" else "item"
-    first = {row.relevance: row for row in rows if row.measure.startswith("ndcg")}
-    return [
-        f"left out of the means for {of}: {plural(row.left_out, what)} of {row.entities + row.left_out:,}, "
-        f"without a list or without a hidden {'liked ' * (relevance == 'liked')}rating."
-        for relevance, of in (("any", "rated at all"), ("liked", "liked"))
-        if (row := first.get(relevance)) is not None and row.left_out
-    ]
 
 
 def named(measure: str) -> str:
@@ -264,3 +257,40 @@ def _coverage(row: NewUserRow) -> str:
     if row.coverage is None or row.coverage_low is None or row.coverage_high is None:
         return "–"
     return f"{row.coverage:.1%} ({row.coverage_low:.1%} to {row.coverage_high:.1%})"
+
+
+# ---------------------------------------------------------------------------------------------------------- tuning
+def tune_source(source: str, options: Options, goal: Goal | None, **search: Any) -> Tuning:
+    """Read a source and search hyperparameters on its data."""
+    check_optuna()
+    data = read_source(source, options)
+    with working("Trying settings") as update:
+        return tune(data, goal, **search, progress=lambda done, best: update(done))
+
+
+def _best_trials(tuning: Tuning) -> list[TableColumn]:
+    trials = tuning.trials.sort("value", descending=tuning.goal != "rating", nulls_last=True).head(MAX_SHOWN)
+    return [
+        TableColumn(tuning.measure if name == "value" else name, [cell_text(value) for value in trials[name]])
+        for name in ["value", *(name for name in trials.columns if name != "value")]
+    ]
+
+
+def print_tuning(tuning: Tuning, source: str, form: str) -> None:
+    """Print the code that uses the best settings, or a JSON array with one object."""
+    summary = {name: getattr(tuning, name) for name in ("model", "goal", "measure", "settings", "value", "default")}
+    if form == "json":
+        return print_json(
+            [{**summary, "trials": len(tuning.trials), "python": tuning.python, "terminal": tuning.terminal}]
+        )
+    out = console()
+    result = f"{tuning.measure}: {tuning.value:.4f} with the best of {len(tuning.trials):,} settings of {tuning.model}"
+    out.print(Text(f"{result}, {tuning.default:.4f} with the defaults.", style="bold"))
+    out.print(table_of(_best_trials(tuning), out.width))
+    if not tuning.settings:
+        return out.print("No trial was better than the defaults: keep them.")
+    out.print(Text(f"Python:   {printable(tuning.python)}"), soft_wrap=True)
+    command = f"Terminal: reelated recommend {shlex.quote(printable(source))} {tuning.terminal}"
+    out.print(Text(command), soft_wrap=True)
+    hint = "This metric is computed on the ratings used for tuning. For an unbiased estimate run: reelated evaluate"
+    return out.print(Text(hint, style="dim"), soft_wrap=True)

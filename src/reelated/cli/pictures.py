@@ -16,7 +16,7 @@ from reelated.formatting import printable
 from reelated.map import ItemMap
 from reelated.map import draw as draw_map
 from reelated.map.embedding import check_library
-from reelated.map.groups import Color
+from reelated.map.labels import Color
 from reelated.plot.saving import FontWarning, check_matplotlib, check_path, write_image
 from reelated.recommender import Recommender
 

@@ -130,7 +130,6 @@ def open_store(url: str | None) -> Iterator["Store"]:
 
 
 def versions_of(store: "Store", models: Path | None) -> "Versions":
-    """Return the model versions of a store."""
     from reelated.refit import Versions, models_folder
 
     return Versions(models or models_folder(store))

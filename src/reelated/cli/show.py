@@ -78,7 +78,6 @@ def print_notes(rec: Recommender) -> None:
 
 
 def print_note(note: str) -> None:
-    """Print a note on stderr."""
     errors.print(Text(printable(f"note: {note}"), style="yellow"), soft_wrap=True)
 
 
@@ -112,13 +111,35 @@ def print_answers(answers: Recommendations[Any], form: str, *, why: bool = False
         errors.print(Text(f"short: {answers.short}"), soft_wrap=True)
 
 
-def print_audiences(table: pl.DataFrame, noun: str, form: str) -> None:
-    """Print the audiences of several items as `json`, `csv` or a table."""
+def print_table(table: pl.DataFrame, form: str) -> None:
+    """Print a table as `json`, `csv` or aligned columns."""
+    import polars as pl
+
     if form == "json":
         return print_json(table.to_dicts())
     if form == "csv":
         sys.stdout.write(table.write_csv())
         return None
+    columns = [
+        TableColumn(column.name.removesuffix("_id").replace("_", " "), _cells(column), text=column.dtype == pl.String)
+        for column in table
+        if column.null_count() < len(column) or column.name.endswith("_id")
+    ]
+    out = console()
+    return out.print(table_of(columns, out.width))
+
+
+def _cells(column: pl.Series) -> list[str]:
+    """Format the values of a column."""
+    if column.dtype.is_float():
+        return [cell_text(value) for value in column]
+    return ["–" if value is None else printable(str(value)) for value in column]
+
+
+def print_audiences(table: pl.DataFrame, noun: str, form: str) -> None:
+    """Print the audiences of several items as `json`, `csv` or a table."""
+    if form != "table":
+        return print_table(table, form)
     columns = [
         TableColumn(noun, [printable(title) for title in table["title"]], text=True),
         TableColumn("", [str(rank) for rank in table["rank"]]),

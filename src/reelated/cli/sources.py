@@ -222,9 +222,3 @@ def _best_matches(title: str, matches: list[SearchHit]) -> list[SearchHit]:
         return exact or partial
     next_best = matches[1].match if len(matches) > 1 else 0.0
     return matches[:1] if matches and matches[0].match >= max(70, next_best + 5) else []
-
-
-def plan_source(source: str, options: Options) -> tuple[Dataset, int]:
-    """Return the data and the estimated peak memory of a fit in bytes, without the data."""
-    data = read_source(source, options)
-    return data, options.recommender().plan(data)
