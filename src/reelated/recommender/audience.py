@@ -78,7 +78,9 @@ def audiences_table(
 def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audience, Floats]:
     """Return users who include the best `n`, and the numbers by which they were chosen, descending."""
     everyone = engine.all_users
-    usual = USUAL_SHARE * usual_scores(engine, item)
+    # each user's mean score by the square root of the item's relative number of ratings: the scores of rarely rated
+    # items are low for all users, and the mean over all items would exceed most of them
+    usual = USUAL_SHARE * (engine.mean_scores * engine.item_popularity[item])
     if by == "adjusted_score":
         beyond, n = engine.numbers_of_users(item, "score") - usual, CANDIDATES * n
     else:
@@ -93,12 +95,6 @@ def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audie
         users, numbers.scores, numbers.ratings, numbers.n_neighbors_used, adjusted, above, numbers.unclipped
     )
     return found, beyond[users]
-
-
-def usual_scores(engine: Engine, item: int) -> Floats:
-    """Return each user's mean score times the square root of the item's relative number of ratings."""
-    # the scores of rarely rated items are low for all users: the mean over all items would exceed most of them
-    return engine.mean_scores * engine.item_popularity[item]
 
 
 def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
