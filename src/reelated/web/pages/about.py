@@ -8,15 +8,6 @@ from reelated.web.pages.sessions import LIFETIMES, VISITOR
 from reelated.web.pages.site import PageRequest, Site, redirect
 
 
-def register(site: Site) -> None:
-    """Register these pages."""
-    site.add("GET", "/how", how_it_works)
-    site.add("POST", "/erase", erase)
-    site.add("GET", "/sign-in", sign_in_form)
-    site.add("POST", "/sign-in", sign_in)
-    site.add("POST", "/sign-out", sign_out)
-
-
 def how_it_works(site: Site, request: PageRequest) -> Response:
     """Show the served model, its accuracy, and the data stored about the visitor."""
     served = site.service.served if site.service.is_ready else None
@@ -51,7 +42,6 @@ def erase(site: Site, request: PageRequest) -> Response:
 
 
 def sign_in_form(site: Site, request: PageRequest) -> Response:
-    """Show the sign-in form."""
     if request.session.is_operator:
         return redirect(request.query.get("back", "/users"))
     return site.render(request, "sign_in", back=request.query.get("back", "/users"), wrong=False)
