@@ -13,6 +13,7 @@ from reelated.data.files import find_files
 from reelated.data.table_reader import read_table
 from reelated.data.text_layout import ColumnSpec
 from reelated.errors import InputError, shorten
+from reelated.plot.saving import atomic_write
 from reelated.ratings.columns import RATING_ALIASES, USER_ALIASES, Aliases, match_columns
 from reelated.recommender import Recommender
 
@@ -48,6 +49,14 @@ def write_batch(tables: Iterable[pl.DataFrame], output: Path) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return rows
+
+
+def write_rejects(rows: pl.DataFrame, source: str, rejects: Path) -> None:
+    """Write the rejected rows of a source atomically; refuse to overwrite the source."""
+    if Path(source).resolve() in (rejects.resolve(), rejects.parent.resolve()):
+        raise InputError(f"--rejects {rejects}: this is SOURCE itself, or lies in it. Name another file.")
+    with atomic_write(rejects) as temporary:
+        rows.write_csv(temporary)
 
 
 def as_users(rec: Recommender, text: str) -> list[Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from reelated.cli import ask, service_commands
 from reelated.cli.registry import app, command
@@ -33,9 +34,10 @@ from reelated.cli.shared_options import (
     with_recommender,
     with_shared,
 )
-from reelated.cli.show import console, print_about, print_answers, print_notes
-from reelated.cli.sources import Options, find_item, fit_source, open_source, read_source
+from reelated.cli.show import console, print_about, print_answers, print_json, print_notes
+from reelated.cli.sources import Options, check_source, find_item, fit_source, open_source, read_source
 from reelated.errors import plural, show_bytes
+from reelated.formatting import printable
 
 if TYPE_CHECKING:
     from reelated.recommender import Recommender
@@ -100,12 +102,19 @@ def check(source: Source, options: Options, rejects: Rejects = None, form: Form 
 
     The report says how reading handles each problem.
     """
-    from reelated.cli.check_command import check_source, print_report, write_rejects
+    from reelated.cli.batch import write_rejects
+    from reelated.cli.words import TERMINAL
 
-    report = check_source(source, options)
+    report, out = check_source(source, options), console()
     if rejects is not None:
         write_rejects(report.rejects, source, rejects)
-    print_report(report, form)
+    if form == "json":
+        print_json([report.to_dict()])
+    for line in report.to_text(out.width, TERMINAL).split("\n") if form == "table" else ():
+        styled = Text(printable(line))
+        for severity, style in (("error", "bold red"), ("warning", "yellow"), ("note", "cyan")):
+            styled.highlight_regex(rf"^{severity}:", style)
+        out.print(styled, soft_wrap=True)
     if not report.usable:
         raise typer.Exit(1)
 

@@ -11,12 +11,11 @@ from rich.text import Text
 from reelated.cli.progress import errors, working
 from reelated.cli.show import TableColumn, console, print_json, table_of
 from reelated.cli.sources import Options, read_source
-from reelated.errors import InputError, check_choice, shorten
+from reelated.errors import InputError, check_choice, plural, shorten
 from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, MetricRow, Protocol, Split, Tuning, evaluate, tune
 from reelated.evaluation.evaluate import Target
 from reelated.evaluation.new_users import DEFINITION, NewUserRow, evaluate_new_users
 from reelated.evaluation.report import METRICS, check_report, write_report
-from reelated.evaluation.result import left_out_notes
 from reelated.evaluation.tuning import Goal, check_optuna
 from reelated.formatting import cell_text, printable
 from reelated.models import Popularity
@@ -119,7 +118,7 @@ def print_evaluation(result: Evaluation, options: Options, evaluation: Evaluatio
         out.print(Text(protocol.definition, style="dim"))
         out.print(table_of(_published_columns(protocol, rows, model_of(options)), out.width))
         out.print(Text(f"Source: {protocol.source}", style="dim"))
-    for note in (*left_out_notes(rows, result.target), *result.notes):
+    for note in (*left_out(rows, result.target), *result.notes):
         errors.print(Text(printable(f"note: {note}"), style="yellow"), soft_wrap=True)
     errors.print(Text(f"A fit took {result.seconds:.1f} s.", style="dim"))
     return None
@@ -140,6 +139,18 @@ def as_dict(result: Evaluation, rows: list[MetricRow], model: str, protocol: Pro
         about = {name: getattr(protocol, name) for name in ("name", "definition", "source")}
         fields["protocol"] = {**about, "ours": ours, "published": published}
     return fields
+
+
+def left_out(rows: list[MetricRow], target: str) -> list[str]:
+    """Return notes on users or items that are left out of the mean of a metric."""
+    what = "user" if target == "items" else "item"
+    first = {row.relevance: row for row in rows if row.measure.startswith("ndcg")}
+    return [
+        f"left out of the means for {of}: {plural(row.left_out, what)} of {row.entities + row.left_out:,}, "
+        f"without a list or without a hidden {'liked ' * (relevance == 'liked')}rating."
+        for relevance, of in (("any", "rated at all"), ("liked", "liked"))
+        if (row := first.get(relevance)) is not None and row.left_out
+    ]
 
 
 def named(measure: str) -> str:
@@ -200,19 +211,14 @@ def _published_columns(protocol: Protocol, rows: list[MetricRow], model: str) ->
     by_metric = {(row.measure, row.relevance): row for row in rows}
     ours = [by_metric.get(key, MetricRow(*key, None, None, None, 0, 0)) for key in protocol.columns.values()]
     published = protocol.published
-    numbers = [
-        TableColumn(
-            name, ["–" if (value := other.values[k]) is None else f"{value:g}" for other in published] + _ours(row)
-        )
-        for k, (name, row) in enumerate(zip(protocol.columns, ours, strict=True))
-    ]
     names = [*(other.model for other in published), f"Reelated: {model}", f"  {INTERVAL}"]
     notes = [*(other.note for other in published), "measured here", ""]
+    numbers = []
+    for k, (name, row) in enumerate(zip(protocol.columns, ours, strict=True)):
+        values = ["–" if (value := other.values[k]) is None else f"{value:g}" for other in published]
+        span = "–" if row.low is None else f"{row.low:.3f}–{row.high:.3f}"
+        numbers.append(TableColumn(name, [*values, _value(row), span]))
     return [TableColumn("model", names, text=True), *numbers, TableColumn("note", notes, text=True)]
-
-
-def _ours(row: MetricRow) -> list[str]:
-    return [_value(row), "–" if row.low is None else f"{row.low:.3f}–{row.high:.3f}"]
 
 
 def _value(row: MetricRow) -> str:

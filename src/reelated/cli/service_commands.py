@@ -19,7 +19,7 @@ from reelated.cli.progress import working
 from reelated.cli.registry import PlainGroup, StrictCommand, app, command
 from reelated.cli.shared_options import READING, Form, Rejects, Source, as_scale, with_shared
 from reelated.cli.show import console, print_json, print_note
-from reelated.cli.sources import Options, read_source
+from reelated.cli.sources import Options, check_source, read_source
 from reelated.errors import DataWarning, InputError, not_installed, plural
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def import_(
     if items_only:
         return _import_items(source, options, store)
     if rejects is not None:
-        from reelated.cli.check_command import check_source, write_rejects
+        from reelated.cli.batch import write_rejects
 
         write_rejects(check_source(source, options).rejects, source, rejects)
     with open_store(store) as opened:

@@ -176,7 +176,7 @@ def table_of(columns: list[TableColumn], width: int) -> Table:
     if width < NARROW:
         columns = [column for column in columns if column.name != "genres"]
     if width < TIGHT:
-        columns = [_narrow(column) for column in columns if column.short != []]
+        columns = [col if col.short is None else col._replace(cells=col.short) for col in columns if col.short != []]
     widths, free, texts = _column_widths(columns, width)
     for shorten in (_with_wrapped_heading, _without_interval):
         if free < LEAST_TEXT * len(texts):
@@ -204,10 +204,6 @@ def _with_wrapped_heading(column: TableColumn) -> TableColumn:
 
 def _without_interval(column: TableColumn) -> TableColumn:
     return _with_wrapped_heading(column._replace(cells=[cell.partition(" (")[0] for cell in column.cells]))
-
-
-def _narrow(column: TableColumn) -> TableColumn:
-    return column if column.short is None else column._replace(cells=column.short)
 
 
 def _column_widths(columns: list[TableColumn], width: int) -> tuple[list[int], int, list[int]]:

@@ -19,6 +19,9 @@ from reelated.errors import DataWarning, InputError, UnknownId, shorten
 from reelated.formatting import with_year
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reelated.data import ValidationReport
     from reelated.ratings import Dataset
     from reelated.recommender import Recommender, SearchHit
 
@@ -153,10 +156,19 @@ def fit_source(source: str, options: Options) -> Recommender:
 
 def read_source(source: str, options: Options) -> Dataset:
     """Read a source of ratings; a saved model is refused."""
+    return _read(reelated.read, source, options.reading)
+
+
+def check_source(source: str, options: Options) -> ValidationReport:
+    """Validate a source of ratings; a saved model is refused."""
+    return _read(reelated.validate, source, options.reading | {"noun": None})
+
+
+def _read(function: Callable[..., Any], source: str, reading: dict[str, Any]) -> Any:
     if is_model(source):
         raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model. Use it as it is.")
-    with warnings.catch_warnings(category=DataWarning, action="ignore"):  # `Dataset.notes` holds the same messages
-        return reelated.read(source, **{name: value for name, value in options.reading.items() if value is not None})
+    with warnings.catch_warnings(category=DataWarning, action="ignore"):  # the data or the report holds the same notes
+        return function(source, **{name: value for name, value in reading.items() if value is not None})
 
 
 def _cache_path(source: str, options: Options) -> Path:

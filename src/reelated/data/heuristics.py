@@ -11,10 +11,10 @@ import polars as pl
 from reelated.data.containers import HEAD_BYTES
 from reelated.data.context import PAIR, ValidationContext
 from reelated.data.json_reader import is_json
+from reelated.data.layouts import MIN_WIDTH, matrix_width
 from reelated.data.report import ValidationIssue
 from reelated.data.text_layout import RATING_SPEC, SEPARATORS, ParseTrace, is_number, split_line
 from reelated.data.text_parser import iter_rows
-from reelated.data.wide import MIN_WIDTH, matrix_width
 from reelated.errors import Advice, InputError, plural
 from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, plain
 from reelated.ratings.frames import as_polars

@@ -13,8 +13,8 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from reelated.data.containers import Container, Tables, container_of, head_of, is_tar
-from reelated.data.item_lists import is_item_lists
 from reelated.data.json_reader import is_json, json_names
+from reelated.data.layouts import is_item_lists
 from reelated.data.text_forms import arrange_text, as_utf8
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, by_position
 from reelated.data.unpack import POLARS_ERRORS, quiet_panics

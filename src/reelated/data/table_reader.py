@@ -12,8 +12,8 @@ from typing import NamedTuple
 import polars as pl
 
 from reelated.data.containers import HEAD_BYTES, container_of
-from reelated.data.item_lists import is_item_lists, read_item_lists
 from reelated.data.json_reader import is_json, read_json
+from reelated.data.layouts import MIN_WIDTH, is_item_lists, matrix_width, read_item_lists, unpivot
 from reelated.data.nested import unnested_frame
 from reelated.data.roles import ratings_in
 from reelated.data.text_forms import arrange_text, as_utf8
@@ -21,7 +21,6 @@ from reelated.data.text_layout import RATING_SPEC, ColumnSpec, RejectedRow, Text
 from reelated.data.text_parser import ID_COLUMNS, rows_at
 from reelated.data.text_reader import read_text
 from reelated.data.unpack import POLARS_ERRORS, check_rows, compression, decompress, quiet_panics
-from reelated.data.wide import MIN_WIDTH, matrix_width, unpivot
 from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import RATING_ALIASES, match_columns, named
 from reelated.ratings.frames import RatingTable, convert_ratings, read_whole_ids, required_columns

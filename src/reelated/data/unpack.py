@@ -98,13 +98,9 @@ def decompress_start(data: bytes, n_bytes: int) -> bytes:
             return lzma.LZMADecompressor().decompress(data, n_bytes)
         if kind == "bzip2":
             return bz2.BZ2Decompressor().decompress(data, n_bytes)
-        return _zstd(data, n_bytes) if kind else data[:n_bytes]
+        return bytes(_opened(kind, data).read(n_bytes)) if kind else data[:n_bytes]
     except _DAMAGE:
         return b""
-
-
-def _zstd(data: bytes, n_bytes: int = -1) -> bytes:
-    return bytes(required("zstandard", "formats").ZstdDecompressor().stream_reader(data).read(n_bytes))
 
 
 def required(package: str, extra: str) -> Any:
