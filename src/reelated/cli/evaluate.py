@@ -72,7 +72,7 @@ def evaluate_source(source: str, options: Options, evaluation: EvaluationOptions
 def protocol_of(options: Options, evaluation: EvaluationOptions) -> Protocol:
     """Return the chosen protocol; refuse options that the protocol fixes itself."""
     protocol = PROTOCOLS[check_choice("protocol", evaluation.protocol, PROTOCOLS)]
-    if options.reading != Options().reading or evaluation.n is not None or evaluation.target != "items":
+    if options.reading or evaluation.n is not None or evaluation.target != "items":
         raise InputError(
             f"--protocol {protocol.name}: it fixes how SOURCE is read, what is ranked and the length of the lists. "
             "Leave out -n, --target and the reading options."

@@ -140,7 +140,7 @@ def import_source(store: "Store", source: str, options: Options) -> None:
     from reelated.data import fingerprint
 
     # The key identifies this import: an interrupted one with the same key is resumed.
-    extras = [fingerprint(extra) for extra in (options.items, options.users) if extra]
+    extras = [fingerprint(options.reading[name]) for name in ("items", "users") if name in options.reading]
     key = " ".join([fingerprint(source), repr(options), *extras])
     from reelated.store import is_export, read_export
 
@@ -180,14 +180,15 @@ def _import_items(source: str, options: Options, store: str | None) -> None:
     """Import a table of items, and print how many there are."""
     from reelated.data import read_items
 
-    reading: dict[str, Any] = {name: getattr(options, name) or None for name in ("item_columns", "invalid", "encoding")}
+    names = ("item_columns", "invalid", "encoding")
+    reading = {name: value for name, value in options.reading.items() if name in names}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         table = read_items(source, **reading)
     for warning in caught:
         print_note(str(warning.message))
     with open_store(store) as opened:
-        n_items = opened.import_items(table, noun=options.noun or "item")
+        n_items = opened.import_items(table, noun=options.reading.get("noun", "item"))
     console().print(f"{plural(n_items, 'item')} of {source} are in the store.", markup=False)
 
 
