@@ -19,7 +19,6 @@ from reelated.errors import Advice, InputError, plural
 from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, plain
 from reelated.ratings.frames import as_polars
 
-_UNITS = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 _KEEPS_TIMES = "keeps them; only their order within a user counts."
 _FIRST_YEAR = 1990
 _MIN_RATINGS = 100  # minimum number of ratings for comparing the pauses between them
@@ -121,7 +120,7 @@ def outlier_ratings(context: ValidationContext) -> Iterator[ValidationIssue]:
 
 
 def implausible_times(context: ValidationContext) -> Iterator[ValidationIssue]:
-    """Yield a warning for implausible timestamps, with the unit in which most of them would be plausible."""
+    """Yield a warning for implausible timestamps."""
     if "timestamp" not in context.valid.columns:
         return
     next_year = datetime.now(UTC).year + 1
@@ -131,9 +130,6 @@ def implausible_times(context: ValidationContext) -> Iterator[ValidationIssue]:
     if odd.is_empty():
         return
     message = f"{plural(len(odd), 'time')} before {_FIRST_YEAR} or after {next_year}, read as seconds since 1970."
-    for unit, size in _UNITS.items():
-        if 2 * int((odd["timestamp"] // size).is_between(first, last).sum()) > len(odd):
-            message += f" As {unit} most of them would be plausible: divide them by {size:,}."
     yield context.issue("odd_time", "warning", odd, message, _KEEPS_TIMES)
 
 

@@ -4,6 +4,7 @@ import time
 
 from starlette.responses import Response
 
+from reelated.errors import plural
 from reelated.web.pages.sessions import LIFETIMES, VISITOR
 from reelated.web.pages.site import PageRequest, Site, redirect
 
@@ -28,8 +29,7 @@ def ago(seconds: float) -> str:
     """Format an age, such as "3 hours ago"."""
     for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {name}{'' if count == 1 else 's'} ago"
+            return f"{plural(int(seconds // size), name)} ago"
     return "less than a minute ago"
 
 
