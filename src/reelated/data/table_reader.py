@@ -25,7 +25,7 @@ from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import RATING_ALIASES, match_columns, named
 from reelated.ratings.frames import RatingTable, convert_ratings, read_whole_ids, required_columns
 
-_NAME_THEM = (Advice.NAME_COLUMNS, Advice.NAME_RATING, Advice.OWN_RATINGS)
+_MISSING_COLUMNS = (Advice.NAME_COLUMNS, Advice.NAME_RATING, Advice.OWN_RATINGS)  # remedies
 _BINARY = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
 
 
@@ -82,7 +82,7 @@ def _suggest_encoding(is_doubtful: bool) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if not is_doubtful or error.remedy not in _NAME_THEM[:2]:
+        if not is_doubtful or error.remedy not in _MISSING_COLUMNS:
             raise
         raise error.replace(expected=f"{error.expected} The text is not UTF-8.", remedy=Advice.ENCODING) from None
 
@@ -137,7 +137,7 @@ def _suggest_wide(names: Sequence[str], rows: list[list[str]]) -> Iterator[None]
     try:
         yield
     except InputError as error:
-        if error.remedy in _NAME_THEM and matrix_width(names, rows) >= MIN_WIDTH:
+        if error.remedy in _MISSING_COLUMNS and matrix_width(names, rows) >= MIN_WIDTH:
             raise error.replace(remedy=Advice.WIDE) from None
         raise
 
