@@ -28,7 +28,7 @@ import report
 from reelated import EASE, BiasModel, Popularity, Recommender
 from reelated.evaluation import compare, evaluate
 from reelated.evaluation.protocols import RATING_PROTOCOLS
-from reelated.recommender.defaults import neighbor_ranker, neighbor_rater
+from reelated.recommender.fitting import neighbor_ranker, neighbor_rater
 
 SOURCES = {"MovieLens 100K": "ml-100k.zip", "MovieLens 1M": "ml-1m", "MovieLens 20M": "ml-20m.zip"}
 TF_IDF = neighbor_ranker(lowest=1.0)

@@ -77,8 +77,12 @@ def ndcg(listed, users, items):
 
 def top10_share(model, X, by):
     """Return the share of all audience places that the ten most listed users hold."""
-    by_item = model.columns(X, by=by)
-    every = [model.audience(X, item, 10, by=by, by_item=by_item) for item in range(X.shape[1])]
+    scorer = model.scorer(X, by=by)
+    columns, every = scorer.columns(), []
+    for item in range(X.shape[1]):
+        numbers, _ = scorer.users(item, columns)
+        numbers[columns.indices[slice(*columns.indptr[item : item + 2])]] = np.nan  # who has rated it
+        every.append(np.argsort(-numbers, kind="stable")[: min(10, np.isfinite(numbers).sum())])
     places = np.sort(np.bincount(np.concatenate(every), minlength=X.shape[0]))[::-1]
     return places[:10].sum() / places.sum()
 

@@ -304,11 +304,8 @@ def pairs_rows_and_audiences_are_the_same_numbers(estimator, X):
                 scores, used = model.score_users(form, i, by=by)
                 assert identical(scores, np.ascontiguousarray(numbers[:, i]))
                 assert identical(used, np.ascontiguousarray(support[:, i]))
-        columns = model.columns(X, by=by)
-        for by_item in (columns, columns.astype(np.float64)):
-            assert identical(model.score_users(X, 2, by=by, by_item=by_item)[0], np.ascontiguousarray(numbers[:, 2]))
-    with pytest.raises(InputError, match=r"by_item of shape \(5, 14\): expected that of X, \(23, 14\)"):
-        model.score_users(X, 2, by_item=X[:5].tocsc())
+        scorer = model.scorer(X, by=by)
+        assert identical(scorer.users(2, scorer.columns())[0], np.ascontiguousarray(numbers[:, 2]))
 
 
 def an_audience_is_the_best_of_those_who_have_not_rated_it(estimator, X):
@@ -318,7 +315,6 @@ def an_audience_is_the_best_of_those_who_have_not_rated_it(estimator, X):
         for i, n in np.ndindex(X.shape[1], 8):
             found = model.audience(X, i, n * 4, by=by)
             assert found.tolist() == naive.top_n(numbers[:, i], n * 4, np.flatnonzero(rated[:, i]))
-            assert identical(found, model.audience(X, i, n * 4, by=by, by_item=model.columns(X, by=by)))
             asked += len(found)
         assert asked
     with pytest.raises(InputError, match="n=-3"):

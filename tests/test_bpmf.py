@@ -178,7 +178,6 @@ def test_an_audience_has_the_best_users_who_have_not_rated_the_item():
     for i in range(X.shape[1]):
         raters = np.flatnonzero(~np.isnan(R[:, i]))
         assert model.audience(X, i, 5).tolist() == naive.top_n(scores_of(model, X)[:, i], 5, raters)
-        assert model.audience(X, i, 5, by_item=X.tocsc()).tolist() == model.audience(X, i, 5).tolist()
 
 
 def test_explanations_add_up_and_their_weights_equal_the_formula():

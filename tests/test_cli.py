@@ -833,7 +833,7 @@ def test_the_exit_codes_of_the_process():
 
 def test_a_system_error_has_no_traceback(tmp_path):
     code = "import sys; from reelated.cli import main; sys.argv = ['reelated', 'demo']; " + (
-        "import reelated.cli.demo as d; d.run_demo = lambda: open('/nowhere/at/all'); main()"
+        "import reelated.cli.commands as c; c.open_source = lambda *_: open('/nowhere/at/all'); main()"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 1

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from reelated.data import folds, read
-from reelated.data.titles import split_title
+from reelated.data.items import split_title
 from reelated.errors import DataWarning, InputError
 
 GENRES = 19

@@ -18,7 +18,7 @@ from reelated.evaluation.report import render
 from reelated.models import BPMF, EASE, ItemKNN, Popularity
 from reelated.ratings import Scale
 from reelated.recommender import textbook
-from reelated.recommender.defaults import EVENT_DROPOUT, default_ranker
+from reelated.recommender.fitting import EVENT_DROPOUT, default_ranker
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app

@@ -13,8 +13,8 @@ from reelated.errors import InputError
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
-from reelated.web.guard import check_shape
 from reelated.web.pages.renderer import Renderer
+from reelated.web.security import check_shape
 from service.process import Server
 
 KEY = "a key of more than sixteen characters"

@@ -11,9 +11,8 @@ from fastapi.testclient import TestClient
 from reelated.store import Store, StoreUnavailable
 from reelated.web import ServiceOptions, create_app
 from reelated.web.api import Api
-from reelated.web.hidden_items import HiddenItems
 from reelated.web.metrics import Metrics
-from reelated.web.store_work import StoreWork
+from reelated.web.store_work import HiddenItems, StoreWork
 from service.locks import locked
 
 HERE = "http://127.0.0.1:8000"

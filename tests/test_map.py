@@ -20,7 +20,7 @@ from reelated.cli.commands import app
 from reelated.cli.words import TERMINAL
 from reelated.errors import InputError
 from reelated.map import ItemMap, draw
-from reelated.map.embedding import (
+from reelated.map.item_map import (
     MIN_DISTANCE,
     MIN_TSNE_ITEMS,
     connect_components,
@@ -30,8 +30,7 @@ from reelated.map.embedding import (
     separate,
     sunflower,
 )
-from reelated.map.groups import MAX_GROUPS, groups_of
-from reelated.map.labels import Box, LabelRequest, group_centres, place_labels, text_width
+from reelated.map.labels import MAX_GROUPS, Box, LabelRequest, group_centres, groups_of, place_labels, text_width
 from reelated.map.picture import DECADES, GENRES
 from reelated.models import Popularity
 from reelated.ratings import Dataset
@@ -105,7 +104,7 @@ def test_the_seed_determines_the_positions(rec, items):
 
 def test_the_number_of_threads_changes_nothing():
     script = (
-        "import sys, hashlib, numpy as np, scipy.sparse as sp; from reelated.map.embedding import lay_out; "
+        "import sys, hashlib, numpy as np, scipy.sparse as sp; from reelated.map.item_map import lay_out; "
         "links = sp.random_array((400, 400), density=0.05, rng=np.random.default_rng(3), format='csr'); "
         "print(hashlib.sha256(lay_out(links).tobytes()).hexdigest())"
     )

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from conftest import EVIL, HERE
 from reelated.map import ItemMap
-from reelated.map.groups import groups_of
+from reelated.map.labels import groups_of
 from reelated.ratings import Ids
 from reelated.refit import Versions
 from reelated.web.map_data import SIDE, MapData

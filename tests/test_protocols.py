@@ -8,7 +8,7 @@ import pytest
 
 from reelated.errors import InputError
 from reelated.evaluation import PROTOCOLS, evaluate
-from reelated.evaluation.protocols import INTERACTION_PROTOCOLS, ml20m
+from reelated.evaluation.protocols import INTERACTION_PROTOCOLS, movielens_protocols
 from reelated.evaluation.protocols.protocol import ProtocolData
 from reelated.recommender import Recommender, textbook
 
@@ -137,7 +137,7 @@ def test_the_liang_split_matches_plain_loops(twenty):
         if len(items) >= 5:
             chosen = rng.choice(len(items), size=int(0.2 * len(items)), replace=False)
             hidden |= {(user, items[at]) for at in chosen}
-    (split,) = ml20m.liang(ProtocolData(twenty), held_out=7)
+    (split,) = movielens_protocols.liang(ProtocolData(twenty), held_out=7)
     assert set(split.test.select("user_id", "item_id").iter_rows()) == hidden
     assert set(split.train.ratings.user_ids) == set(train)
     assert len(split.train.ratings) == sum(len(theirs[u]) for u in train)
@@ -147,5 +147,5 @@ def test_the_liang_split_matches_plain_loops(twenty):
 
 def test_the_liang_protocol_gives_the_published_metrics(twenty):
     protocol = PROTOCOLS["ml20m-liang"]
-    result = evaluate(Recommender(), ml20m.liang(ProtocolData(twenty), held_out=7), protocol.n)
+    result = evaluate(Recommender(), movielens_protocols.liang(ProtocolData(twenty), held_out=7), protocol.n)
     assert all(0 < value <= 1 for value in protocol.row(result))

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 from reelated import InputError, read
-from reelated.data import room
-from reelated.data.room import VARIABLE, check_room, free_memory
+from reelated.data import unpack
+from reelated.data.unpack import VARIABLE, check_room, free_memory
 
 pytestmark = pytest.mark.filterwarnings("ignore::reelated.errors.DataWarning")
 
@@ -103,7 +103,7 @@ def test_a_file_that_is_compressed_over_and_over_is_refused(tmp_path):
 def test_without_a_given_limit_it_is_half_of_the_free_memory(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     assert 0 < free_memory() < 2**50
-    monkeypatch.setattr(room, "free_memory", lambda: 8 * 10**9)
+    monkeypatch.setattr(unpack, "free_memory", lambda: 8 * 10**9)
     check_room("a.csv", 4 * 10**9)
     with pytest.raises(InputError, match=rf"4\.1 GB .* at most 4\.0 GB, half of the free memory.*{VARIABLE}=8GB"):
         check_room("a.csv", 41 * 10**8)
@@ -115,8 +115,8 @@ def test_without_a_given_limit_it_is_half_of_the_free_memory(monkeypatch):
 def test_the_free_memory_is_that_of_the_machine_or_of_the_container(tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal:  100 kB\nMemAvailable:   50 kB\n")
     (tmp_path / "max").write_text("4096\n")
-    assert room._available(tmp_path / "meminfo") == 50 * 1024
-    assert room._container_limit(tmp_path / "max") == 4096
+    assert unpack._available(tmp_path / "meminfo") == 50 * 1024
+    assert unpack._container_limit(tmp_path / "max") == 4096
     (tmp_path / "max").write_text("max\n")
-    assert room._container_limit(tmp_path / "max") == room._container_limit(tmp_path / "none") == 2**63 - 1
-    assert room._available(tmp_path / "none") > 10**8
+    assert unpack._container_limit(tmp_path / "max") == unpack._container_limit(tmp_path / "none") == 2**63 - 1
+    assert unpack._available(tmp_path / "none") > 10**8

@@ -14,10 +14,10 @@ import uvicorn
 from starlette.applications import Starlette
 
 from reelated.web import shutdown
-from reelated.web.http_parser import LimitedProtocol
 from reelated.web.metrics import Metrics
 from reelated.web.security import SecurityMiddleware
 from reelated.web.service_options import ServiceOptions
+from reelated.web.shutdown import LimitedProtocol
 from service.process import Server
 
 CLIENTS = 48

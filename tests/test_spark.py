@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from unittest import mock
@@ -33,7 +34,14 @@ from reelated.cli.cluster import check_table
 from reelated.cli.commands import app
 from reelated.errors import InputError, TooLarge
 from reelated.similarity import SimilarityParams, as_kernel_csr, similarity, sizes_and_norms
-from reelated.spark.block_sums import BlockParams, Blocks, SendToBlocks, SumBlocks, assemble_neighbors, choose_blocks
+from reelated.spark.block_sums import (
+    BlockParams,
+    Blocks,
+    SumBlocks,
+    assemble_neighbors,
+    choose_blocks,
+    send_to_blocks,
+)
 from reelated.spark.grouping import cap_ratings, group_rows
 from reelated.spark.rating_table import rating_files
 from reelated.spark.user_rows import UserRows
@@ -144,7 +152,7 @@ def by_tasks(X, measure, edges, folder, pieces=2):
     users = users.take(np.flatnonzero(users.lengths)).sorted_by_activity()
     blocks, cuts = Blocks(np.array(edges), 0), np.linspace(0, len(users.user_ids), pieces + 1).astype(int)
     cells = [{"body": users.slice(start, stop).pack()} for start, stop in pairwise(cuts) if start < stop]
-    send = SendToBlocks(same, blocks, np.arange(len(blocks), dtype=np.int32))
+    send = partial(send_to_blocks, same, blocks, np.arange(len(blocks), dtype=np.int32))
     sent = [{name: column[0] for name, column in cell.items()} for cell in send([Batch(cells)])]
     sent.sort(key=lambda cell: tuple(cell[name] for name in ("block", "band", "ratings", "body")))
     sizes, norms = sizes_and_norms(as_kernel_csr(ranked), X.shape[1])

@@ -3,7 +3,7 @@
 import numpy as np
 
 import reelated
-from reelated.recommender.defaults import neighbor_ranker
+from reelated.recommender.fitting import neighbor_ranker
 
 REQUIRES = ("--editable", "{root}")
 MODELS = ("Recommender()", "neighbours")

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +22,8 @@ sys.path.insert(0, str(HERE.parent))
 import data  # noqa: E402
 from reelated.ratings import Ids  # noqa: E402
 from reelated.similarity import SimilarityParams  # noqa: E402
-from reelated.spark.block_sums import BlockParams, Blocks, SendToBlocks, SumBlocks  # noqa: E402
-from reelated.spark.grouping import GroupByUser, PackBuckets, RankItems  # noqa: E402
+from reelated.spark.block_sums import BlockParams, Blocks, SumBlocks, send_to_blocks  # noqa: E402
+from reelated.spark.grouping import group_cells, pack_buckets  # noqa: E402
 
 
 class Batch:
@@ -77,11 +78,11 @@ def constants() -> dict[str, float]:
     rank = np.empty_like(order)
     rank[order] = np.arange(n_items, dtype=np.int32)
     ids, keys = Ids(pl.Series(np.arange(n_items)), "item"), np.arange(3, dtype=np.int32)
-    spread, spreading = records(PackBuckets(keys, RankItems(ids, rank))(iter(table.to_arrow().to_batches(10_000))))
+    spread, spreading = records(pack_buckets(keys, (ids, rank), iter(table.to_arrow().to_batches(10_000))))
     spread.sort(key=lambda cell: cell["bucket"])
-    rows, collecting = records(GroupByUser(None)(iter([Batch(spread)])))
+    rows, collecting = records(group_cells(None, iter([Batch(spread)])))
     blocks = Blocks(np.array([0, 40, n_items // 8, n_items]), 0)
-    send = SendToBlocks(lambda X: X, blocks, np.arange(3, dtype=np.int32))
+    send = partial(send_to_blocks, lambda X: X, blocks, np.arange(3, dtype=np.int32))
     sent, sending = records(send(iter([Batch(rows)])))
     mine = sorted((cell for cell in sent if cell["block"] == 0), key=lambda cell: cell["band"])
     squares = np.bincount(rank[indices[part]], np.square(values[part], dtype=np.float64), n_items)

@@ -77,8 +77,10 @@ class Wording(NamedTuple):
 
     def head(self, error: "InputError") -> str:
         """Return the parameter and its value as the interface writes them."""
-        value = "" if error.value is NO_VALUE else _shown(error.value)
-        if isinstance(error.value, tuple) and self.parameters:
+        value = "" if error.value is NO_VALUE else shorten(error.value)
+        if isinstance(error.value, PurePath):
+            value = repr(str(error.value))
+        elif isinstance(error.value, tuple) and self.parameters:
             value = ",".join(map(str, error.value))
         if name := self.parameters.get(error.where or error.parameter, ""):
             typed = f"{name}{value}" if error.key is NO_VALUE else f"{name}{error.key}={error.value}"
@@ -181,11 +183,6 @@ def shorten(value: object, limit: int = 60) -> str:
     """Return the `repr` of a value for a message, cut to `limit` characters."""
     text = repr(value[: limit + 2]) if isinstance(value, str) else " ".join(repr(value).split())
     return text if len(text) <= limit + 3 else text[:limit] + "…"
-
-
-def _shown(value: object) -> str:
-    """Return a value for a message: a path as a whole, anything else shortened."""
-    return repr(str(value)) if isinstance(value, PurePath) else shorten(value)
 
 
 def unknown_user(user_id: Any, remedy: str) -> UnknownId:

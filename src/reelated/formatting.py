@@ -7,9 +7,9 @@ from typing import Any
 _NUMBER = "0123456789.,+-−–% "
 
 
-def with_year(title: str, year: int | None, width: int = 120) -> str:
+def with_year(title: str, year: int | None) -> str:
     """Return `Fargo (1996)`; a long title is truncated."""
-    title = cut(title, width)
+    title = cut(title, 120)
     return title if year is None else f"{title} ({year})"
 
 

@@ -27,7 +27,7 @@ from reelated.cli.shared_options import (
     as_user,
     with_recommender,
 )
-from reelated.cli.show import print_answers, print_audiences, print_prediction, print_why
+from reelated.cli.show import print_answers, print_audiences, print_prediction, print_table, print_why
 from reelated.cli.sources import find_item
 from reelated.errors import plural_of
 
@@ -142,7 +142,7 @@ def predict(
     if (item is None) == (pairs is None):
         raise typer.BadParameter(f"got {'neither' if item is None else 'both'}: expected --item or --pairs.")
     if pairs is not None:
-        from reelated.cli.batch import print_table, read_pairs
+        from reelated.cli.batch import read_pairs
 
         return print_table(rec.predict_batch(read_pairs(rec, pairs)), form)
     query = _user_or_ratings(rec, user, rate, ratings_file, highest)
@@ -153,12 +153,7 @@ def predict(
 @command("Ask", "reelated explain sample --user 300 --item Fargo --by rating")
 @with_recommender("user", "rate", forms=("json",))
 def explain(
-    rec: "Recommender",
-    item: Item,
-    user: User = None,
-    rate: Rate = None,
-    by: By = None,
-    form: Form = "table",
+    rec: "Recommender", item: Item, user: User = None, rate: Rate = None, by: By = None, form: Form = "table"
 ) -> None:
     """Show the parts of a score or of a predicted rating."""
     print_why(rec.explain(**_user_or_ratings(rec, user, rate), item_id=find_item(rec, item), by=by), rec.noun_, form)

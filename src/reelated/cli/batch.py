@@ -1,7 +1,6 @@
 """Tables of many users: the files that name users or pairs, lists and predictions as tables, and `reelated batch`."""
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,9 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from reelated.cli.show import TableColumn, console, print_json, table_of
+from reelated.cli.show import print_table
+from reelated.data.files import find_files
+from reelated.data.table_reader import read_table
+from reelated.data.text_layout import ColumnSpec
 from reelated.errors import InputError, shorten
-from reelated.formatting import cell_text, printable
+from reelated.plot.saving import atomic_write
+from reelated.ratings.columns import RATING_ALIASES, USER_ALIASES, Aliases, match_columns
 from reelated.recommender import Recommender
 
 SUFFIXES = (".parquet", ".csv")
@@ -48,6 +51,14 @@ def write_batch(tables: Iterable[pl.DataFrame], output: Path) -> int:
     return rows
 
 
+def write_rejects(rows: pl.DataFrame, source: str, rejects: Path) -> None:
+    """Write the rejected rows of a source atomically; refuse to overwrite the source."""
+    if Path(source).resolve() in (rejects.resolve(), rejects.parent.resolve()):
+        raise InputError(f"--rejects {rejects}: this is SOURCE itself, or lies in it. Name another file.")
+    with atomic_write(rejects) as temporary:
+        rows.write_csv(temporary)
+
+
 def as_users(rec: Recommender, text: str) -> list[Any]:
     """Parse `1,2,3`, or a file with one id per line or a column `user_id`; each user is listed once."""
     users = _users_of_file(text) if Path(text).is_file() else [part.strip() for part in text.split(",") if part.strip()]
@@ -57,59 +68,29 @@ def as_users(rec: Recommender, text: str) -> list[Any]:
 
 
 def _users_of_file(path: str) -> list[str]:
-    from reelated.data.files import find_files
-    from reelated.data.table_reader import read_table
-    from reelated.data.text_layout import ColumnSpec
-    from reelated.ratings.columns import USER_ALIASES, match_columns
-
-    aliases = {"user_id": USER_ALIASES["user_id"]}
-    spec = ColumnSpec(aliases, ("user_id",))
-    files = find_files(path, spec)
-    data = files.read(files.roles["ratings"])
+    spec, data = _file_with_ids(path, USER_ALIASES, ("user_id",))
     lines = [line.strip() for line in data.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
     if not any(mark in line for line in lines for mark in ",;\t|"):  # one column, with or without a name
-        return lines[1:] if lines and match_columns(lines[:1], aliases) else lines
+        return lines[1:] if lines and match_columns(lines[:1], spec.aliases) else lines
     table, _ = read_table(Path(path).name, data, spec)
     return [str(user) for user in table["user_id"].drop_nulls()]
 
 
 def read_pairs(rec: Recommender, path: str) -> pl.DataFrame:
     """Read a table of pairs of user and item, with ids as in the data."""
-    from reelated.data.files import find_files
-    from reelated.data.table_reader import read_table
-    from reelated.data.text_layout import ColumnSpec
-    from reelated.ratings.columns import RATING_ALIASES
-
-    spec = ColumnSpec({name: RATING_ALIASES[name] for name in ("user_id", "item_id")}, ("user_id", "item_id"))
-    files = find_files(path, spec)
-    table, _ = read_table(Path(path).name, files.read(files.roles["ratings"]), spec)
+    spec, data = _file_with_ids(path, RATING_ALIASES, ("user_id", "item_id"))
+    table, _ = read_table(Path(path).name, data, spec)
     return table
+
+
+def _file_with_ids(path: str, aliases: Aliases, ids: tuple[str, ...]) -> tuple[ColumnSpec, bytes]:
+    """Return the columns of ids to read, and the bytes of the file that has them."""
+    spec = ColumnSpec({name: aliases[name] for name in ids}, ids)
+    files = find_files(path, spec)
+    return spec, files.read(files.roles["ratings"])
 
 
 def print_lists(tables: Iterable[pl.DataFrame], noun: str, form: str) -> None:
     """Print the lists of several users; reasons about a user are shown to that user only."""
     table = pl.concat(tables)
     print_table(table.rename({"title": noun}) if form == "table" else table, form)
-
-
-def print_table(table: pl.DataFrame, form: str) -> None:
-    """Print a table as `json`, `csv` or aligned columns."""
-    if form == "json":
-        return print_json(table.to_dicts())
-    if form == "csv":
-        sys.stdout.write(table.write_csv())
-        return None
-    shown = [column for column in table if column.null_count() < len(column) or column.name.endswith("_id")]
-    columns = [
-        TableColumn(column.name.removesuffix("_id").replace("_", " "), _cells(column), text=column.dtype == pl.String)
-        for column in shown
-    ]
-    out = console()
-    return out.print(table_of(columns, out.width))
-
-
-def _cells(column: pl.Series) -> list[str]:
-    """Format the values of a column."""
-    if column.dtype.is_float():
-        return [cell_text(value) for value in column]
-    return ["–" if value is None else printable(str(value)) for value in column]

@@ -13,7 +13,7 @@ from typing import Any
 import reelated.data
 from reelated.cli.progress import working
 from reelated.cli.shared_options import as_filters
-from reelated.cli.sources import CONTENTS, Options, is_model
+from reelated.cli.sources import Options, is_model
 from reelated.errors import InputError, shorten
 from reelated.recommender import Recommender
 
@@ -143,13 +143,14 @@ def fit_on_cluster(source: str, options: Options, output: Path | None, engine: s
     with spark_session(engine) as session:
         from reelated import spark
 
-        reading: dict[str, Any] = {"columns": options.columns or None, "scale": options.scale}
+        given = options.reading
+        reading: dict[str, Any] = {name: given.get(name) for name in ("columns", "scale")}
         ratings, model = ratings_table(session, source), options.recommender()
         if output is None:
             return str(spark.plan(ratings, model, **reading))
-        names = options.item_columns or None
-        items = None if options.items is None else reelated.data.read_items(options.items, item_columns=names)
-        reading |= {"name": Path(source).name, "noun": options.noun or "item"}
+        names = given.get("item_columns")
+        items = reelated.data.read_items(given["items"], item_columns=names) if "items" in given else None
+        reading |= {"name": Path(source).name, "noun": given.get("noun", "item")}
         with working("Fitting on Spark") as progress:
             spark.fit(ratings, model, output, **reading, items=items, progress=progress)
     return ""
@@ -157,17 +158,12 @@ def fit_on_cluster(source: str, options: Options, output: Path | None, engine: s
 
 def check_cluster_options(ratings: str, options: Options) -> None:
     """Refuse options that are not supported on a cluster."""
-    unsupported = {
-        "duplicates": options.duplicates not in ("last", "error"),
-        "invalid": options.invalid != "error",
-        "users": options.users is not None,
-        **{name: bool(getattr(options, name)) for name in CONTENTS if name != "item_columns"},
-    }
-    if given := [name for name, is_given in unsupported.items() if is_given]:
-        value = getattr(options, given[0])
-        read = _AS_PARQUET.format(ratings, f", {given[0]}={value!r}")
+    for name, value in options.reading.items():
+        if name in ("columns", "item_columns", "scale", "items", "noun") or (name, value) == ("duplicates", "error"):
+            continue
+        read = _AS_PARQUET.format(ratings, f", {name}={value!r}")
         raise InputError(
-            f"--{given[0]} with --engine spark: not supported on a cluster, which rejects repeated and "
+            f"--{name} with --engine spark: not supported on a cluster, which rejects repeated and "
             f"unusable rows. Leave it out, or use it to write the ratings as Parquet: {read}."
         )
 
@@ -187,6 +183,6 @@ def batch_on_cluster(
         from reelated import spark
 
         table = ratings_table(session, ratings)
-        lists = spark.recommend(source, table, n, by=by, **filter_values, columns=options.columns or None)
+        lists = spark.recommend(source, table, n, by=by, **filter_values, columns=options.reading.get("columns"))
         lists.write.mode("overwrite").parquet(str(output))
         return int(session.read.parquet(str(output)).count())

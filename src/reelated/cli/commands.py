@@ -3,10 +3,12 @@
 A command imports the package that it needs when it runs: all of them take longer than most commands.
 """
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from reelated.cli import ask, service_commands
 from reelated.cli.registry import app, command
@@ -32,9 +34,10 @@ from reelated.cli.shared_options import (
     with_recommender,
     with_shared,
 )
-from reelated.cli.show import console, print_about, print_notes
-from reelated.cli.sources import Options, fit_source, open_source
+from reelated.cli.show import console, print_about, print_answers, print_json, print_notes
+from reelated.cli.sources import Options, check_source, find_item, fit_source, open_source, read_source
 from reelated.errors import plural, show_bytes
+from reelated.formatting import printable
 
 if TYPE_CHECKING:
     from reelated.recommender import Recommender
@@ -45,9 +48,22 @@ __all__ = ["app", "ask", "service_commands"]
 @command("Start", "reelated demo")
 def demo() -> None:
     """Show the main commands on the bundled sample."""
-    from reelated.cli.demo import run_demo
-
-    run_demo()
+    rec, out = open_source("sample", Options()), console()
+    print_about(rec)
+    out.print()
+    print_answers(recommended := rec.recommend(user_id=300), "table")
+    out.print()
+    item_id = find_item(rec, "Star Wars")
+    print_answers(rec.audience(item_id), "table", hint="These are users who have not rated it.")
+    out.print()
+    print_answers(rec.similar(item_id), "table")
+    out.print("\n[bold]Try next[/]")
+    for line in (
+        f"reelated explain sample --user 300 --item {shlex.quote(recommended[0].title)}",
+        "reelated recommend sample --rate 'Alien=5' --rate 'Notting Hill=2'",
+        "reelated fetch ml-100k && reelated recommend ml-100k --user 196",
+    ):
+        out.print(f"  {line}", markup=False)
 
 
 @command("Start", "reelated sample my-sample")
@@ -81,22 +97,24 @@ def fetch(
 
 @command("Start", "reelated check sample")
 @with_shared(READING, "json")
-def check(
-    source: Source,
-    options: Options,
-    rejects: Rejects = None,
-    form: Form = "table",
-) -> None:
+def check(source: Source, options: Options, rejects: Rejects = None, form: Form = "table") -> None:
     """List the problems of a table before a fit.
 
     The report says how reading handles each problem.
     """
-    from reelated.cli.check_command import check_source, print_report, write_rejects
+    from reelated.cli.batch import write_rejects
+    from reelated.cli.words import TERMINAL
 
-    report = check_source(source, options)
+    report, out = check_source(source, options), console()
     if rejects is not None:
         write_rejects(report.rejects, source, rejects)
-    print_report(report, form)
+    if form == "json":
+        print_json([report.to_dict()])
+    for line in report.to_text(out.width, TERMINAL).split("\n") if form == "table" else ():
+        styled = Text(printable(line))
+        for severity, style in (("error", "bold red"), ("warning", "yellow"), ("note", "cyan")):
+            styled.highlight_regex(rf"^{severity}:", style)
+        out.print(styled, soft_wrap=True)
     if not report.usable:
         raise typer.Exit(1)
 
@@ -172,19 +190,12 @@ def evaluate(
     target: Annotated[Target, typer.Option(help="What is ranked: items for users, or users for items.")] = "items",
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the hold-out split.")] = 0,
     report: Annotated[
-        Path | None,
-        typer.Option(help="Write a report to this .html file, with two reference models."),
+        Path | None, typer.Option(help="Write a report to this .html file, with two reference models.")
     ] = None,
     form: Form = "table",
 ) -> None:
     """Measure a model: hide ratings, fit to the rest, and compare."""
-    from reelated.cli.evaluate import (
-        NEW_USERS,
-        EvaluationOptions,
-        evaluate_source,
-        print_evaluation,
-        print_new_users,
-    )
+    from reelated.cli.evaluate import NEW_USERS, EvaluationOptions, evaluate_source, print_evaluation, print_new_users
 
     evaluation = EvaluationOptions(protocol, split, n, target, seed)
     if protocol == NEW_USERS and report is None:
@@ -206,7 +217,7 @@ def tune(
     form: Form = "table",
 ) -> None:
     """Search settings on a part of the ratings, and print the best."""
-    from reelated.cli.tune import print_tuning, tune_source
+    from reelated.cli.evaluate import print_tuning, tune_source
 
     given = {"model": model, "minutes": minutes, "trials": trials, "seed": seed}
     print_tuning(tune_source(source, options, goal, **given), source, form)
@@ -231,15 +242,12 @@ def fit(
 
     Every other command accepts the folder as SOURCE.
     """
-    from reelated.cli.sources import plan_source
-
     if engine is not None and (plan or output is not None):
         return _fit_on_cluster(source, options, None if plan else output, engine)
     if plan:
-        data, needed = plan_source(source, options)
-        return console().print(
-            f"{data!r}\nThe fit may need up to {show_bytes(needed)} in addition to the data.", markup=False
-        )
+        data = read_source(source, options)
+        needed = show_bytes(options.recommender().plan(data))
+        return console().print(f"{data!r}\nThe fit may need up to {needed} in addition to the data.", markup=False)
     if output is None:
         raise typer.BadParameter("got no -o: expected a folder for the model, such as -o my.model.")
     rec = fit_source(source, options)

@@ -1,5 +1,6 @@
-"""`reelated evaluate`: run an evaluation and print its metrics."""
+"""`reelated evaluate` and `reelated tune`: run an evaluation or a search, and print its result."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,11 +12,12 @@ from reelated.cli.progress import errors, working
 from reelated.cli.show import TableColumn, console, print_json, table_of
 from reelated.cli.sources import Options, read_source
 from reelated.errors import InputError, check_choice, plural, shorten
-from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, MetricRow, Protocol, Split, evaluate
+from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, MetricRow, Protocol, Split, Tuning, evaluate, tune
 from reelated.evaluation.evaluate import Target
 from reelated.evaluation.new_users import DEFINITION, NewUserRow, evaluate_new_users
 from reelated.evaluation.report import METRICS, check_report, write_report
-from reelated.formatting import printable
+from reelated.evaluation.tuning import Goal, check_optuna
+from reelated.formatting import cell_text, printable
 from reelated.models import Popularity
 from reelated.recommender import Recommender, textbook
 
@@ -28,6 +30,8 @@ BOTH = ("any", "liked")
 NEW_USERS = "new-users"
 """The protocol that measures the calibration of predicted ratings of new users."""
 INTERVAL = "95 % interval"
+MAX_SHOWN = 8
+"""Trials shown."""
 
 
 class EvaluationOptions(NamedTuple):
@@ -68,7 +72,7 @@ def evaluate_source(source: str, options: Options, evaluation: EvaluationOptions
 def protocol_of(options: Options, evaluation: EvaluationOptions) -> Protocol:
     """Return the chosen protocol; refuse options that the protocol fixes itself."""
     protocol = PROTOCOLS[check_choice("protocol", evaluation.protocol, PROTOCOLS)]
-    if options.reading != Options().reading or evaluation.n is not None or evaluation.target != "items":
+    if options.reading or evaluation.n is not None or evaluation.target != "items":
         raise InputError(
             f"--protocol {protocol.name}: it fixes how SOURCE is read, what is ranked and the length of the lists. "
             "Leave out -n, --target and the reading options."
@@ -207,19 +211,14 @@ def _published_columns(protocol: Protocol, rows: list[MetricRow], model: str) ->
     by_metric = {(row.measure, row.relevance): row for row in rows}
     ours = [by_metric.get(key, MetricRow(*key, None, None, None, 0, 0)) for key in protocol.columns.values()]
     published = protocol.published
-    numbers = [
-        TableColumn(
-            name, ["–" if (value := other.values[k]) is None else f"{value:g}" for other in published] + _ours(row)
-        )
-        for k, (name, row) in enumerate(zip(protocol.columns, ours, strict=True))
-    ]
     names = [*(other.model for other in published), f"Reelated: {model}", f"  {INTERVAL}"]
     notes = [*(other.note for other in published), "measured here", ""]
+    numbers = []
+    for k, (name, row) in enumerate(zip(protocol.columns, ours, strict=True)):
+        values = ["–" if (value := other.values[k]) is None else f"{value:g}" for other in published]
+        span = "–" if row.low is None else f"{row.low:.3f}–{row.high:.3f}"
+        numbers.append(TableColumn(name, [*values, _value(row), span]))
     return [TableColumn("model", names, text=True), *numbers, TableColumn("note", notes, text=True)]
-
-
-def _ours(row: MetricRow) -> list[str]:
-    return [_value(row), "–" if row.low is None else f"{row.low:.3f}–{row.high:.3f}"]
 
 
 def _value(row: MetricRow) -> str:
@@ -264,3 +263,40 @@ def _coverage(row: NewUserRow) -> str:
     if row.coverage is None or row.coverage_low is None or row.coverage_high is None:
         return "–"
     return f"{row.coverage:.1%} ({row.coverage_low:.1%} to {row.coverage_high:.1%})"
+
+
+# ---------------------------------------------------------------------------------------------------------- tuning
+def tune_source(source: str, options: Options, goal: Goal | None, **search: Any) -> Tuning:
+    """Read a source and search hyperparameters on its data."""
+    check_optuna()
+    data = read_source(source, options)
+    with working("Trying settings") as update:
+        return tune(data, goal, **search, progress=lambda done, best: update(done))
+
+
+def _best_trials(tuning: Tuning) -> list[TableColumn]:
+    trials = tuning.trials.sort("value", descending=tuning.goal != "rating", nulls_last=True).head(MAX_SHOWN)
+    return [
+        TableColumn(tuning.measure if name == "value" else name, [cell_text(value) for value in trials[name]])
+        for name in ["value", *(name for name in trials.columns if name != "value")]
+    ]
+
+
+def print_tuning(tuning: Tuning, source: str, form: str) -> None:
+    """Print the code that uses the best settings, or a JSON array with one object."""
+    summary = {name: getattr(tuning, name) for name in ("model", "goal", "measure", "settings", "value", "default")}
+    if form == "json":
+        return print_json(
+            [{**summary, "trials": len(tuning.trials), "python": tuning.python, "terminal": tuning.terminal}]
+        )
+    out = console()
+    result = f"{tuning.measure}: {tuning.value:.4f} with the best of {len(tuning.trials):,} settings of {tuning.model}"
+    out.print(Text(f"{result}, {tuning.default:.4f} with the defaults.", style="bold"))
+    out.print(table_of(_best_trials(tuning), out.width))
+    if not tuning.settings:
+        return out.print("No trial was better than the defaults: keep them.")
+    out.print(Text(f"Python:   {printable(tuning.python)}"), soft_wrap=True)
+    command = f"Terminal: reelated recommend {shlex.quote(printable(source))} {tuning.terminal}"
+    out.print(Text(command), soft_wrap=True)
+    hint = "This metric is computed on the ratings used for tuning. For an unbiased estimate run: reelated evaluate"
+    return out.print(Text(hint, style="dim"), soft_wrap=True)

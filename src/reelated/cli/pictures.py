@@ -15,8 +15,8 @@ from reelated.cli.sources import Options, find_item, is_model, open_source, read
 from reelated.formatting import printable
 from reelated.map import ItemMap
 from reelated.map import draw as draw_map
-from reelated.map.embedding import check_library
-from reelated.map.groups import Color
+from reelated.map.item_map import check_library
+from reelated.map.labels import Color
 from reelated.plot.saving import FontWarning, check_matplotlib, check_path, write_image
 from reelated.recommender import Recommender
 

@@ -14,10 +14,7 @@ def working(label: str = "Fitting") -> Iterator[Callable[[float], None]]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with (
-        compile_notice(),
-        Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars,
-    ):
+    with compile_notice(), Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
         task = bars.add_task(label, total=1.0)
         yield lambda done: bars.update(task, completed=done)
 

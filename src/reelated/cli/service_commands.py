@@ -19,7 +19,7 @@ from reelated.cli.progress import working
 from reelated.cli.registry import PlainGroup, StrictCommand, app, command
 from reelated.cli.shared_options import READING, Form, Rejects, Source, as_scale, with_shared
 from reelated.cli.show import console, print_json, print_note
-from reelated.cli.sources import Options, read_source
+from reelated.cli.sources import Options, check_source, read_source
 from reelated.errors import DataWarning, InputError, not_installed, plural
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ ImageOrigin = Annotated[
 WithVisitors = Annotated[
     bool,
     typer.Option(
-        "--learn-from-visitors",
-        envvar="REELATED_LEARN_FROM_VISITORS",
-        help="Fit to the visitors of the web page, too.",
+        "--learn-from-visitors", envvar="REELATED_LEARN_FROM_VISITORS", help="Fit to the visitors of the web page, too."
     ),
 ]
 AsBefore = Annotated[
@@ -132,7 +130,6 @@ def open_store(url: str | None) -> Iterator["Store"]:
 
 
 def versions_of(store: "Store", models: Path | None) -> "Versions":
-    """Return the model versions of a store."""
     from reelated.refit import Versions, models_folder
 
     return Versions(models or models_folder(store))
@@ -143,7 +140,7 @@ def import_source(store: "Store", source: str, options: Options) -> None:
     from reelated.data import fingerprint
 
     # The key identifies this import: an interrupted one with the same key is resumed.
-    extras = [fingerprint(extra) for extra in (options.items, options.users) if extra]
+    extras = [fingerprint(options.reading[name]) for name in ("items", "users") if name in options.reading]
     key = " ".join([fingerprint(source), repr(options), *extras])
     from reelated.store import is_export, read_export
 
@@ -171,7 +168,7 @@ def import_(
     if items_only:
         return _import_items(source, options, store)
     if rejects is not None:
-        from reelated.cli.check_command import check_source, write_rejects
+        from reelated.cli.batch import write_rejects
 
         write_rejects(check_source(source, options).rejects, source, rejects)
     with open_store(store) as opened:
@@ -183,14 +180,15 @@ def _import_items(source: str, options: Options, store: str | None) -> None:
     """Import a table of items, and print how many there are."""
     from reelated.data import read_items
 
-    reading: dict[str, Any] = {name: getattr(options, name) or None for name in ("item_columns", "invalid", "encoding")}
+    names = ("item_columns", "invalid", "encoding")
+    reading = {name: value for name, value in options.reading.items() if name in names}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         table = read_items(source, **reading)
     for warning in caught:
         print_note(str(warning.message))
     with open_store(store) as opened:
-        n_items = opened.import_items(table, noun=options.noun or "item")
+        n_items = opened.import_items(table, noun=options.reading.get("noun", "item"))
     console().print(f"{plural(n_items, 'item')} of {source} are in the store.", markup=False)
 
 

@@ -38,9 +38,7 @@ OptionalItem = Annotated[str | None, _ITEM]
 Items = Annotated[
     list[str] | None,
     typer.Option(
-        "--item",
-        "--movie",
-        help="An item of a new user; of ratings, a single item lists the users for it. Repeatable.",
+        "--item", "--movie", help="An item of a new user; of ratings, a single item lists the users for it. Repeatable."
     ),
 ]
 Rate = Annotated[list[str] | None, typer.Option("--rate", help="A new user's rating: 50=5 or 'Fargo=4'. Repeatable.")]
@@ -64,8 +62,7 @@ Rejects = Annotated[
     Path | None, typer.Option("--rejects", callback=check_rejects, help="Write rejected rows to this CSV file.")
 ]
 Engine = Annotated[
-    str | None,
-    typer.Option("--engine", help="Run on a Spark cluster: spark, or spark=MASTER such as spark=yarn."),
+    str | None, typer.Option("--engine", help="Run on a Spark cluster: spark, or spark=MASTER such as spark=yarn.")
 ]
 Kind = Literal["ratings", "similarity", "neighborhood", "user"]
 Color = Literal["genres", "decades"]
@@ -135,8 +132,10 @@ def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> 
         def with_opened_source(*, source: str, options: Options, **values: Any) -> None:
             if "users" in one_of:  # with another option, `--users` is a table of users
                 others = [name for name in one_of if name != "users" and values[name] is not None]
-                values["users"] = None if others else options.users
-                options = options if others else replace(options, users=None)
+                values["users"] = None if others else options.reading.get("users")
+                if not others:
+                    own = {name: value for name, value in options.reading.items() if name != "users"}
+                    options = replace(options, reading=own)
             check_one_of({name: values[name] for name in one_of})  # before the source is opened, which can take minutes
             rec = open_source(source, options)
             print_notes(rec)
@@ -187,26 +186,12 @@ def _expand_parameter(
     return expanded
 
 
-def as_options(
-    *,
-    columns: str | None,
-    item_columns: str | None,
-    scale: str | None,
-    map: str | None,  # noqa: A002
-    events: str | None,
-    set: list[str] | None = None,  # noqa: A002
-    **rest: Any,
-) -> Options:
+def as_options(**values: Any) -> Options:
     """Parse the values of the shared options."""
-    return Options(
-        columns=as_columns(columns),
-        item_columns=as_columns(item_columns, "--item-columns"),
-        scale=as_scale(scale),
-        map=as_map(map),
-        events=as_events(events),
-        settings=as_settings(set),
-        **rest,
-    )
+    parsed = {name: _PARSERS[name](values[name]) if name in _PARSERS else values[name] for name in READING}
+    reading = {name: value for name, value in parsed.items() if value and value != _DEFAULTS.get(name)}
+    fitting = {name: values[name] for name in FITTING if name in values and name != "set"}
+    return Options(reading, settings=as_settings(values.get("set")), **fitting)
 
 
 def as_columns(text: str | None, option: str = "--columns") -> dict[str, str | None]:
@@ -254,6 +239,12 @@ def as_scale(text: str | None) -> tuple[float, ...] | None:
     except ValueError:
         raise InputError(f"--scale {shorten(text)}: expected low,high,step, such as 1,5,1.") from None
     return low, high, step
+
+
+_PARSERS: dict[str, Callable[[str | None], Any]] = {
+    "columns": as_columns, "item_columns": partial(as_columns, option="--item-columns"),
+    "scale": as_scale, "map": as_map, "events": as_events,
+}  # fmt: skip
 
 
 def as_settings(texts: list[str] | None) -> dict[str, Any]:

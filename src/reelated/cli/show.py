@@ -78,7 +78,6 @@ def print_notes(rec: Recommender) -> None:
 
 
 def print_note(note: str) -> None:
-    """Print a note on stderr."""
     errors.print(Text(printable(f"note: {note}"), style="yellow"), soft_wrap=True)
 
 
@@ -112,13 +111,35 @@ def print_answers(answers: Recommendations[Any], form: str, *, why: bool = False
         errors.print(Text(f"short: {answers.short}"), soft_wrap=True)
 
 
-def print_audiences(table: pl.DataFrame, noun: str, form: str) -> None:
-    """Print the audiences of several items as `json`, `csv` or a table."""
+def print_table(table: pl.DataFrame, form: str) -> None:
+    """Print a table as `json`, `csv` or aligned columns."""
+    import polars as pl
+
     if form == "json":
         return print_json(table.to_dicts())
     if form == "csv":
         sys.stdout.write(table.write_csv())
         return None
+    columns = [
+        TableColumn(column.name.removesuffix("_id").replace("_", " "), _cells(column), text=column.dtype == pl.String)
+        for column in table
+        if column.null_count() < len(column) or column.name.endswith("_id")
+    ]
+    out = console()
+    return out.print(table_of(columns, out.width))
+
+
+def _cells(column: pl.Series) -> list[str]:
+    """Format the values of a column."""
+    if column.dtype.is_float():
+        return [cell_text(value) for value in column]
+    return ["–" if value is None else printable(str(value)) for value in column]
+
+
+def print_audiences(table: pl.DataFrame, noun: str, form: str) -> None:
+    """Print the audiences of several items as `json`, `csv` or a table."""
+    if form != "table":
+        return print_table(table, form)
     columns = [
         TableColumn(noun, [printable(title) for title in table["title"]], text=True),
         TableColumn("", [str(rank) for rank in table["rank"]]),
@@ -155,7 +176,7 @@ def table_of(columns: list[TableColumn], width: int) -> Table:
     if width < NARROW:
         columns = [column for column in columns if column.name != "genres"]
     if width < TIGHT:
-        columns = [_narrow(column) for column in columns if column.short != []]
+        columns = [col if col.short is None else col._replace(cells=col.short) for col in columns if col.short != []]
     widths, free, texts = _column_widths(columns, width)
     for shorten in (_with_wrapped_heading, _without_interval):
         if free < LEAST_TEXT * len(texts):
@@ -183,10 +204,6 @@ def _with_wrapped_heading(column: TableColumn) -> TableColumn:
 
 def _without_interval(column: TableColumn) -> TableColumn:
     return _with_wrapped_heading(column._replace(cells=[cell.partition(" (")[0] for cell in column.cells]))
-
-
-def _narrow(column: TableColumn) -> TableColumn:
-    return column if column.short is None else column._replace(cells=column.short)
 
 
 def _column_widths(columns: list[TableColumn], width: int) -> tuple[list[int], int, list[int]]:

@@ -19,6 +19,9 @@ from reelated.errors import DataWarning, InputError, UnknownId, shorten
 from reelated.formatting import with_year
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reelated.data import ValidationReport
     from reelated.ratings import Dataset
     from reelated.recommender import Recommender, SearchHit
 
@@ -28,8 +31,6 @@ DEFAULT_MODELS = {"ranker": "ease", "rater": "bpmf"}
 """The model of a setting if no model is named."""
 RankerName = Literal["ease", "item-knn", "popularity", "none"]
 RaterName = Literal["bpmf", "item-knn", "bias", "none"]
-CONTENTS = ("item_columns", "map", "encoding", "dates", "layout", "feedback", "events")
-"""Options on the contents of tables that only `read` knows."""
 MAX_CACHED = 8
 """Maximum number of cached models; the least recently used is evicted first."""
 
@@ -38,31 +39,12 @@ MAX_CACHED = 8
 class Options:
     """The command-line options of reading and fitting."""
 
-    columns: dict[str, str | None] = field(default_factory=dict)
-    item_columns: dict[str, str | None] = field(default_factory=dict)
-    map: dict[str, float | None] = field(default_factory=dict)
-    encoding: str | None = None
-    dates: str | None = None
-    layout: str | None = None
-    feedback: str | None = None
-    events: dict[str, float] = field(default_factory=dict)
-    scale: tuple[float, ...] | None = None
-    duplicates: str = "last"
-    invalid: str = "error"
-    items: str | None = None
-    users: str | None = None
-    noun: str | None = None
+    reading: dict[str, Any] = field(default_factory=dict)  # the arguments of `reelated.read` that are not its defaults
     preset: str = "default"
     ranker: str | None = None
     rater: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     max_memory: str | None = None
-
-    @property
-    def reading(self) -> dict[str, Any]:
-        """The arguments for `reelated.read`."""
-        names = ("columns", "scale", "duplicates", "invalid", "items", "users", "noun", *CONTENTS)
-        return {name: getattr(self, name) or None for name in names}
 
     def recommender(self) -> Recommender:
         """Return the chosen recommender, unfitted."""
@@ -153,10 +135,19 @@ def fit_source(source: str, options: Options) -> Recommender:
 
 def read_source(source: str, options: Options) -> Dataset:
     """Read a source of ratings; a saved model is refused."""
+    return _read(reelated.read, source, options.reading)
+
+
+def check_source(source: str, options: Options) -> ValidationReport:
+    """Validate a source of ratings; a saved model is refused."""
+    return _read(reelated.validate, source, {name: value for name, value in options.reading.items() if name != "noun"})
+
+
+def _read(function: Callable[..., Any], source: str, reading: dict[str, Any]) -> Any:
     if is_model(source):
         raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model. Use it as it is.")
-    with warnings.catch_warnings(category=DataWarning, action="ignore"):  # `Dataset.notes` holds the same messages
-        return reelated.read(source, **{name: value for name, value in options.reading.items() if value is not None})
+    with warnings.catch_warnings(category=DataWarning, action="ignore"):  # the data or the report holds the same notes
+        return function(source, **reading)
 
 
 def _cache_path(source: str, options: Options) -> Path:
@@ -164,7 +155,8 @@ def _cache_path(source: str, options: Options) -> Path:
     # The newest modification time of the package invalidates the cache when the code changes without a new version.
     package = Path(reelated.__file__).parent
     code = max(path.stat().st_mtime_ns for kind in ("*.py", "*.csv") for path in package.rglob(kind))
-    files = [each for each in (source, options.items, options.users) if each and not is_sample(each)]
+    tables = (options.reading.get(name) for name in ("items", "users"))
+    files = [each for each in (source, *tables) if each and not is_sample(each)]
     parts = [reelated.__version__, str(code), repr(options), *(reelated.data.fingerprint(each) for each in files)]
     key = hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
     models = cache_folder() / "models"
@@ -222,9 +214,3 @@ def _best_matches(title: str, matches: list[SearchHit]) -> list[SearchHit]:
         return exact or partial
     next_best = matches[1].match if len(matches) > 1 else 0.0
     return matches[:1] if matches and matches[0].match >= max(70, next_best + 5) else []
-
-
-def plan_source(source: str, options: Options) -> tuple[Dataset, int]:
-    """Return the data and the estimated peak memory of a fit in bytes, without the data."""
-    data = read_source(source, options)
-    return data, options.recommender().plan(data)

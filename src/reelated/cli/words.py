@@ -1,44 +1,18 @@
 """Wording of messages in the terminal: options in place of Python parameters."""
 
+from reelated.cli.sources import RECOMMENDER_SETTINGS
 from reelated.errors import Advice, Wording
 from reelated.models import MODELS
 
-_SETTINGS = {name for model in MODELS.values() for name in model().get_params()} | {
-    "recency_half_life",
-    "recency_floor",
-}
+_SETTINGS = {name for model in MODELS.values() for name in model().get_params()} | RECOMMENDER_SETTINGS
 _ARGUMENTS = {"source": "SOURCE ", "folder": "DIR ", "name": "NAME ", "text": "TEXT "}
-_OPTIONS = {
-    "user_id": "--user ",
-    "item_id": "--item ",
-    "item_ids": "--item ",
-    "ratings": "--rate ",
-    "highest": "--highest ",
-    "path": "--output ",
-    "max_memory": "--max-memory ",
-    "item_columns": "--item-columns ",
-} | {
-    name: f"--{name} "
-    for name in (
-        "by",
-        "columns",
-        "dates",
-        "duplicates",
-        "encoding",
-        "events",
-        "exclude",
-        "feedback",
-        "genres",
-        "invalid",
-        "layout",
-        "map",
-        "n",
-        "protocol",
-        "report",
-        "scale",
-        "years",
-    )
-}
+_SAME = (
+    *("by", "columns", "dates", "duplicates", "encoding", "events", "exclude", "feedback", "genres", "highest"),
+    *("invalid", "item-columns", "layout", "map", "max-memory", "n", "protocol", "report", "scale", "years"),
+)
+_OPTIONS = {"user_id": "user", "item_id": "item", "item_ids": "item", "ratings": "rate", "path": "output"}
+_OPTIONS |= {option.replace("-", "_"): option for option in _SAME}
+_NAME_COLUMNS = "Name the columns with --columns user_id=COLUMN,item_id=COLUMN,rating=COLUMN"
 _ADVICE = {
     Advice.FIND_TITLE: "Search by title with: reelated find SOURCE TITLE",
     Advice.ADD_ITEM: "Search by title with: reelated find SOURCE TITLE",
@@ -48,14 +22,9 @@ _ADVICE = {
     Advice.DROP_ROWS: "Correct the data, or drop such rows with --invalid drop.",
     Advice.DROP_LINES: "Correct the line, or drop such lines with --invalid drop.",
     Advice.DUPLICATES: "Choose --duplicates last, first or mean.",
-    Advice.NAME_COLUMNS: "Name the columns with --columns user_id=COLUMN,item_id=COLUMN,rating=COLUMN.",
-    Advice.OWN_RATINGS: (
-        "Name the columns with --columns user_id=COLUMN,item_id=COLUMN,rating=COLUMN. If all are of one person: "
-        "reelated recommend SOURCE --ratings-file FILE."
-    ),
-    Advice.NAME_RATING: (
-        "Name the columns with --columns user_id=COLUMN,item_id=COLUMN,rating=COLUMN; rating= if there are no ratings."
-    ),
+    Advice.NAME_COLUMNS: f"{_NAME_COLUMNS}.",
+    Advice.OWN_RATINGS: f"{_NAME_COLUMNS}. If all are of one person: reelated recommend SOURCE --ratings-file FILE.",
+    Advice.NAME_RATING: f"{_NAME_COLUMNS}; rating= if there are no ratings.",
     Advice.NAME_ITEM_COLUMNS: "Name the columns with --item-columns item_id=COLUMN,title=COLUMN.",
     Advice.OWN_COLUMNS: "Rename the columns to title, year and rating.",
     Advice.HIGHEST_RATING: "Give the highest possible rating of the file: --highest 10.",
@@ -82,5 +51,6 @@ _ADVICE = {
     Advice.SKIPS_COLUMNS: "goes on; --columns rating=COLUMN names ratings, and --map like=1 gives words numbers.",
     Advice.KEEPS_COLUMNS: "takes them as they are; --columns user_id=COLUMN,item_id=COLUMN says which is which.",
 }
-TERMINAL = Wording({name: f"--set {name}=" for name in sorted(_SETTINGS)} | _ARGUMENTS | _OPTIONS, _ADVICE)
+_PARAMETERS = {name: f"--set {name}=" for name in sorted(_SETTINGS)} | _ARGUMENTS
+TERMINAL = Wording(_PARAMETERS | {name: f"--{option} " for name, option in _OPTIONS.items()}, _ADVICE)
 """How the terminal writes parameters and advice."""

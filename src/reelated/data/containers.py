@@ -20,8 +20,15 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from reelated.data.room import ROW_BYTES, check_room, max_unpacked
-from reelated.data.unpack import compression, decompress, decompress_start, required
+from reelated.data.unpack import (
+    ROW_BYTES,
+    check_room,
+    compression,
+    decompress,
+    decompress_start,
+    max_unpacked,
+    required,
+)
 from reelated.errors import InputError
 
 HEAD_BYTES = 65536
@@ -218,7 +225,6 @@ def container_of(label: str, data: bytes, table: str = "") -> Container | None:
 
 
 def is_archive(name: str) -> bool:
-    """Return whether the name is that of an archive."""
     return name.lower().endswith((".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz"))
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from reelated.data.report import Severity, ValidationIssue
 from reelated.data.source_tables import SourceTables
 from reelated.errors import InputError, shorten
-from reelated.ratings import Dataset, Scale
+from reelated.ratings import Scale
 from reelated.ratings.columns import ITEM_ALIASES, USER_ALIASES, named
 from reelated.ratings.frames import as_polars
 from reelated.ratings.ids import as_ids
@@ -79,10 +79,8 @@ class ValidationContext:
 
     def mismatch(self, kind: str) -> str:
         """Return why the table of items or users does not fit the ratings; empty if it fits."""
-        # one rating is enough to check the table and the types of its ids
-        ids = {name: self.valid[name].unique()[:1] for name in PAIR}
         try:
-            Dataset.from_frames({**ids, "rating": [1.0]}, **{kind: self.tables.side_tables[kind]})
+            self.tables.check(kind)
         except InputError as error:
             return str(error)
         return ""

@@ -107,25 +107,36 @@ def _copy(source: Path, file: IO[bytes]) -> None:
 
 def _download(url: str, file: IO[bytes], progress: bool) -> None:
     """Download into an open file; without a network, raise with the remedy."""
-    import pooch  # imported late: it loads `requests`, which no other command needs
+    import requests  # imported late: no other command needs it
 
-    bar = _ProgressBar(url.rsplit("/", 1)[1]) if progress else None
+    name = url.rsplit("/", 1)[1]
     try:
-        pooch.HTTPDownloader(progressbar=bar or False, chunk_size=2**16, timeout=_TIMEOUT)(url, file, None)
+        with requests.get(url, stream=True, timeout=_TIMEOUT) as response, _progress_bar(name, progress) as bar:
+            response.raise_for_status()
+            task = bar.add_task(name, total=int(response.headers.get("Content-Length", 0)) or None)
+            for part in response.iter_content(2**16):
+                bar.advance(task, file.write(part))
+            file.flush()
     except OSError as error:  # errors of `requests` have no errno; those of the disk have one
         if error.errno is not None:
             raise
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status is not None:
             raise InputError(f"{url}: the server answers {status}. Try again later.") from None
-        name = url.rsplit("/", 1)[1].removesuffix(".zip")
         raise InputError(
             f"{url} cannot be reached, or the connection broke off. Without a network: get the file elsewhere and run "
-            f"reelated fetch {name} --from FILE, or use the bundled sample: 'sample'."
+            f"reelated fetch {name.removesuffix('.zip')} --from FILE, or use the bundled sample: 'sample'."
         ) from None
-    finally:
-        if bar:
-            bar.stop()
+
+
+def _progress_bar(name: str, shown: bool) -> Any:
+    """Return a progress bar on standard error, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = (name, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not (shown and console.is_terminal))
 
 
 def _published_md5(url: str) -> str | None:
@@ -185,41 +196,3 @@ def _count_ratings(files: Files) -> int:
     data = files.read(member)
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
     return lines - member.endswith(".csv")
-
-
-class _ProgressBar:
-    """Adapter from the progress bar of rich to the interface that pooch calls."""
-
-    def __init__(self, name: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
-        console = Console(stderr=True)
-        columns = (f"{name}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._task = self._progress.add_task(name, total=None)
-        self._progress.start()
-
-    @property
-    def total(self) -> Any:
-        """Total number of bytes."""
-        return self._progress.tasks[0].total
-
-    @total.setter
-    def total(self, value: int) -> None:
-        self._progress.update(self._task, total=value)
-
-    def update(self, count: int) -> None:
-        """Advance by `count` bytes."""
-        self._progress.advance(self._task, count)
-
-    def reset(self) -> None:
-        """Restart the bar; pooch does so before it reports the end."""
-        self._progress.update(self._task, completed=0)
-
-    def close(self) -> None:
-        """Do nothing; `stop` ends the bar, even if pooch is interrupted."""
-
-    def stop(self) -> None:
-        """Remove the bar from the screen."""
-        self._progress.stop()

@@ -242,13 +242,8 @@ def _used_files(source: Any) -> list[tuple[str, Path | bytes]]:
         single = files.container
         return [(single.name, single.data if single.path is None else single.path)]
     if files.root.is_file():
-        return [(_table_of(source), files.root)]
+        return [(_split_table(os.fspath(source))[1] or "archive", files.root)]
     return [(name, files.read(name)) for name in files.container.names()]
-
-
-def _table_of(source: Any) -> str:
-    """Return the table in `file.db::table`; otherwise the kind of file."""
-    return _split_table(os.fspath(source))[1] or "archive"
 
 
 def _assign(root: Path, container: Container, spec: ColumnSpec) -> Files:

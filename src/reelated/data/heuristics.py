@@ -1,19 +1,106 @@
-"""Heuristics for data that looks odd but may be right: each issue gives its reason, and none stops reading."""
+"""Heuristics for tables that look odd but may be right: each gives its reason, and none stops reading."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, NamedTuple
 
 import polars as pl
 
+from reelated.data.containers import HEAD_BYTES
 from reelated.data.context import PAIR, ValidationContext
+from reelated.data.json_reader import is_json
+from reelated.data.layouts import MIN_WIDTH, matrix_width
 from reelated.data.report import ValidationIssue
-from reelated.errors import Advice, plural
-from reelated.ratings.columns import RATING_ALIASES, plain
+from reelated.data.text_layout import RATING_SPEC, SEPARATORS, ParseTrace, is_number, split_line
+from reelated.data.text_parser import iter_rows
+from reelated.errors import Advice, InputError, plural
+from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, plain
+from reelated.ratings.frames import as_polars
 
-_UNITS = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+_KEEPS_TIMES = "keeps them; only their order within a user counts."
 _FIRST_YEAR = 1990
 _MIN_RATINGS = 100  # minimum number of ratings for comparing the pauses between them
 _PAUSE_RATIO = 20  # swapped columns are suspected if the pauses of users are this many times those of items
+_MIN_ROWS = 20
+_MIN_SHARE = 0.02  # minimum distance of a sentinel from all other ratings
+_MIN_ZEROS = 0.2  # a scale may begin at 0, so zeros must be frequent and far more frequent than any other rating
+_HIGH_SENTINELS = (99.0, 999.0, 9999.0)
+_N_ROWS = 8
+_EXPECTED = "Expected one row for each rating, with a user, an item and a rating"
+
+
+# ------------------------------------------------------------------------------------------------- values and ids
+class Suspicion(NamedTuple):
+    """A value that may mean something else: a code, a sentence for a note or an issue, and what `read` does."""
+
+    code: str
+    message: str
+    n_rows: int
+    action: str
+
+
+def suspicions(ratings: pl.DataFrame, items: Any = None, scale: Any = None) -> list[Suspicion]:
+    """Return the suspicious values in the tables of a source."""
+    found = [] if scale is not None or "event" in ratings.columns else [_sentinel(ratings["rating"].drop_nulls())]
+    found += [_odd_ids(ratings[name]) for name in ("user_id", "item_id")]
+    if isinstance(items, pl.DataFrame) and "genres" in items.columns:
+        found.append(_one_genre(items))
+    return [suspicion for suspicion in found if suspicion is not None]
+
+
+def _sentinel(rating: pl.Series) -> Suspicion | None:
+    """Return the lowest or highest rating if it is frequent and far from the others."""
+    if rating.is_empty() or (rating.min() > 0 and rating.max() not in _HIGH_SENTINELS):  # type: ignore[operator]
+        return None
+    counts = rating.value_counts().sort("rating")
+    if len(rating) < _MIN_ROWS or len(counts) < 4:
+        return None
+    values, numbers = counts["rating"].to_list(), counts["count"].to_list()
+    low, second, previous, high = values[0], values[1], values[-2], values[-1]
+    below = low < 0 <= second and numbers[0] >= _MIN_SHARE * len(rating)
+    zero = low == 0 and second >= 1 and numbers[0] >= _MIN_ZEROS * len(rating) and numbers[0] >= 1.5 * max(numbers[1:])
+    above = high in _HIGH_SENTINELS and high - previous > previous - low
+    if below or zero:
+        value, count = low, numbers[0]
+    elif above and numbers[-1] >= _MIN_SHARE * len(rating):
+        value, count = high, numbers[-1]
+    else:
+        return None
+    message = f"{plural(count, 'rating')} of {value:g} stand apart and may mean that there is no rating"
+    return Suspicion("sentinel", message, count, Advice.SENTINEL)
+
+
+def _odd_ids(ids: pl.Series) -> Suspicion | None:
+    """Return a suspicion if each row has the next number as its id, or if ids are in scientific notation."""
+    if ids.dtype == pl.String:
+        lost = ids.str.contains(r"^\d(?:[.,]\d+)?[eE]\+\d+$").fill_null(False)
+        if 2 * int(lost.sum()) <= len(ids):
+            return None
+        message = f"{ids.name} such as {ids.filter(lost)[0]!r} have lost digits, as in a spreadsheet"
+        return Suspicion("lost_digits", message, int(lost.sum()), "takes them as text; export the ids as text.")
+    if ids.dtype != pl.Int64 or len(ids) < _MIN_ROWS:
+        return None
+    # a few rows refute nearly all
+    if not all((rows.diff().drop_nulls() == 1).all() for rows in (ids[:_MIN_ROWS], ids)):
+        return None
+    message = f"{ids.name} rises by 1 from row to row, as row numbers do"
+    return Suspicion("row_numbers", message, len(ids), Advice.KEEPS_COLUMNS)
+
+
+def _one_genre(items: pl.DataFrame) -> Suspicion | None:
+    """Return a suspicion if nearly every item has its own single genre, as with an unknown separator."""
+    if items["genres"].dtype != pl.List(pl.String):
+        return None
+    lists = items.filter(pl.col("genres").list.len() > 0)["genres"]
+    if len(lists) < _MIN_ROWS // 2 or (lists.list.len() > 1).any():
+        return None
+    n_genres = lists.explode().n_unique()
+    if n_genres < 5 or 2 * n_genres < len(lists):
+        return None
+    message = f"{len(lists):,} items have one genre each, and {n_genres:,} genres differ: the column may be no list"
+    return Suspicion("one_genre", message, len(lists), Advice.ONE_GENRE)
 
 
 def outlier_ratings(context: ValidationContext) -> Iterator[ValidationIssue]:
@@ -29,12 +116,11 @@ def outlier_ratings(context: ValidationContext) -> Iterator[ValidationIssue]:
             f"{plural(len(outliers), 'rating')} far from the others, 98 % of which lie from {low:g} to {high:g}. "
             "Unless they are counts, this may be a mistake, and it widens the scale."
         )
-        action = Advice.KEEPS_OUTLIERS
-        yield context.issue("stray_rating", "warning", outliers, message, action)
+        yield context.issue("stray_rating", "warning", outliers, message, Advice.KEEPS_OUTLIERS)
 
 
 def implausible_times(context: ValidationContext) -> Iterator[ValidationIssue]:
-    """Yield a warning for implausible timestamps, with the unit in which most of them would be plausible."""
+    """Yield a warning for implausible timestamps."""
     if "timestamp" not in context.valid.columns:
         return
     next_year = datetime.now(UTC).year + 1
@@ -44,10 +130,7 @@ def implausible_times(context: ValidationContext) -> Iterator[ValidationIssue]:
     if odd.is_empty():
         return
     message = f"{plural(len(odd), 'time')} before {_FIRST_YEAR} or after {next_year}, read as seconds since 1970."
-    for unit, size in _UNITS.items():
-        if 2 * int((odd["timestamp"] // size).is_between(first, last).sum()) > len(odd):
-            message += f" As {unit} most of them would be plausible: divide them by {size:,}."
-    yield context.issue("odd_time", "warning", odd, message, "keeps them; only their order within a user counts.")
+    yield context.issue("odd_time", "warning", odd, message, _KEEPS_TIMES)
 
 
 def _future_times(context: ValidationContext, last: int) -> Iterator[ValidationIssue]:
@@ -55,9 +138,9 @@ def _future_times(context: ValidationContext, last: int) -> Iterator[ValidationI
     tomorrow = int(datetime.now(UTC).timestamp()) + 86_400
     future = context.valid.filter(pl.col("timestamp").is_between(tomorrow, last, closed="left"))
     if len(future):
-        message = f"{plural(len(future), 'time')} in the future."
-        action = "keeps them; only their order within a user counts."
-        yield context.issue("future_time", "warning", future, message, action)
+        yield context.issue(
+            "future_time", "warning", future, f"{plural(len(future), 'time')} in the future.", _KEEPS_TIMES
+        )
 
 
 def swapped_ids(context: ValidationContext) -> Iterator[ValidationIssue]:
@@ -66,8 +149,7 @@ def swapped_ids(context: ValidationContext) -> Iterator[ValidationIssue]:
     evidence = (_by_names(context.columns), _by_tables(valid, context.known_ids), _by_pauses(valid))
     if reasons := [reason for reason in evidence if reason]:
         message = f"The columns of users and items seem to be swapped: {'; and '.join(reasons)}."
-        action = Advice.KEEPS_COLUMNS
-        yield ValidationIssue("swapped_columns", "warning", len(valid), message, action)
+        yield ValidationIssue("swapped_columns", "warning", len(valid), message, Advice.KEEPS_COLUMNS)
 
 
 def _by_names(columns: Mapping[str, str | None]) -> str:
@@ -123,3 +205,56 @@ def _format_duration(seconds: float) -> str:
         if seconds >= size:
             return plural(round(seconds / size), unit)
     return plural(round(seconds), "second")
+
+
+# ----------------------------------------------------------------------------------------------------------- shape
+def shape_issues(source: Any, trace: ParseTrace) -> Iterator[ValidationIssue]:
+    """Yield a warning if a table looks like a matrix or looks transposed."""
+    names, rows = _first_rows(source, trace)
+    first_fields = {plain(text) for text in (*names[:1], *(row[0] for row in rows if row))}
+    roles = sorted(name for name in RATING_SPEC.required if {plain(name), *RATING_ALIASES[name]} & first_fields)
+    if len(roles) > 1 and len(rows) < _N_ROWS:
+        message = f"The table seems to be transposed: the first fields of its rows are {', '.join(roles)}. {_EXPECTED}."
+        action = "cannot transpose it; do so first, for example with polars: frame.transpose()."
+        yield ValidationIssue("transposed", "warning", 1, message, action)
+    elif (width := matrix_width(names, rows)) >= MIN_WIDTH:
+        index = "user_id" if _has_no_header(names) else names[0][:60]
+        by_item = plain(index) in (plain("item_id"), *RATING_ALIASES["item_id"])
+        row, column = ("item", "user") if by_item else ("user", "item")
+        message = (
+            f"The table seems to be a matrix, a row for each {row} and a column for each {column}: {width:,} of its "
+            f"columns have unknown names and contain only numbers. {_EXPECTED}."
+        )
+        yield ValidationIssue("matrix", "warning", width, message, Advice.STOPS_AT_MATRIX)
+
+
+def unused_column_issues(names: Sequence[str], matched: Mapping[str, str]) -> Iterator[ValidationIssue]:
+    """Yield a note with the columns of a table without ratings that are not read: one may hold ratings in words."""
+    attributes = (name for aliases in ITEM_ALIASES.values() for name in aliases)
+    known = {*map(plain, matched.values()), *attributes, *ITEM_ALIASES}
+    unused = [name for name in names if plain(name) not in known]
+    if unused and "rating" not in matched:
+        listed = ", ".join(map(repr, unused[:5])) + ", …" * (len(unused) > 5)
+        message = f"No column is recognised as ratings. Not used: {listed}."
+        yield ValidationIssue("unused_columns", "note", len(unused), message, Advice.SKIPS_COLUMNS)
+
+
+def _first_rows(source: Any, trace: ParseTrace) -> tuple[Sequence[str], list[list[str]]]:
+    """Return the names and the first rows of a table as text."""
+    if trace.layout is not None:
+        first = islice(iter_rows(trace.text, trace.layout), _N_ROWS)
+        return trace.layout.names, [row.fields for row in first if row.fields]
+    if trace.text and not is_json(trace.text[:HEAD_BYTES]):
+        lines = trace.text[:HEAD_BYTES].decode(errors="replace").splitlines()[:_N_ROWS]
+        rows = [max((split_line(line, separator) for separator in SEPARATORS), key=len) for line in lines]
+        return rows[0] if rows else (), rows[1:]
+    with suppress(InputError):
+        if isinstance(source, Mapping) or hasattr(source, "columns"):
+            head = as_polars(source).head(_N_ROWS)
+            return head.columns, [["" if value is None else str(value) for value in row] for row in head.rows()]
+    return (), []
+
+
+def _has_no_header(names: Sequence[str]) -> bool:
+    """Return whether the names are the numbers of a file without a header."""
+    return bool(names) and all(is_number(name) or name.startswith("column ") for name in names)

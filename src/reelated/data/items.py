@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 
-from reelated.data.titles import has_year, move_article, split_title
 from reelated.errors import InputError, plural, shorten
 from reelated.ratings.columns import (
     ITEM_ALIASES,
@@ -23,6 +22,19 @@ from reelated.ratings.columns import (
 )
 from reelated.ratings.times import as_seconds
 
+_ARTICLES = (
+    "The|A|An"  # English
+    "|Le|La|Les|L'|Un|Une"  # French
+    "|El|Los|Las|Una"  # Spanish
+    "|Il|Lo|I|Gli|Uno"  # Italian
+    "|Der|Die|Das|Ein|Eine"  # German
+    "|O|Os|As|Um|Uma"  # Portuguese
+    "|De|Het|Een"  # Dutch
+    "|Den|Det|En|Ett|Et"  # Danish, Norwegian, Swedish
+    "|Az|Egy|Al|Els"  # Hungarian, Arabic, Catalan
+)
+_YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-–—]\s*(?:\d{4})?)?\)\s*(\([A-Z]{1,3}\))?\s*$")
+_TRAILING_ARTICLE = re.compile(rf"(^|\()(a\.k\.a\.\s+)?([^()]+?),\s+({_ARTICLES})\s*(?=$|\(|\))")
 # placeholders for an unknown genre, which are no genres to filter by
 NO_GENRE = ("", "unknown", "(no genres listed)", r"\n", "nan", "none", "null", "n/a")
 _SET = ("1", "1.0", "true")
@@ -36,16 +48,16 @@ MERGED_ALIASES: Aliases = {
 """Columns of items in a table of ratings; without "name", which may be that of a user."""
 
 
-def normalize_items(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+def normalize_items(table: pl.DataFrame, unnamed: Collection[str] = ()) -> tuple[pl.DataFrame, list[str]]:
     """Normalise an item table of any origin: display titles, years, lists of genres and dates."""
-    notes: list[str] = []
+    table, notes = _with_indicators(table, unnamed)
     check_attributes(table)
     table = table.with_columns(
         pl.col(pl.Categorical, pl.Enum).cast(pl.String), pl.col(pl.Float32, pl.Float64).fill_nan(None)
     )
     if "genres" in table.columns:
-        genres, notes = _parse_genres(table["genres"])
-        table = table.with_columns(genres)
+        genres, more = _parse_genres(table["genres"])
+        table, notes = table.with_columns(genres), notes + more
     if "image" in table.columns:
         images, n_ignored = image_addresses(table["image"])
         table = table.with_columns(images)
@@ -61,7 +73,7 @@ def unnamed_columns(names: Collection[str], aliases: Aliases, columns: ColumnNam
     return {} if "genres" in matched or (columns or {}).get("genres", "") is None else dict.fromkeys(free, ())
 
 
-def with_indicators(table: pl.DataFrame, names: Collection[str]) -> tuple[pl.DataFrame, list[str]]:
+def _with_indicators(table: pl.DataFrame, names: Collection[str]) -> tuple[pl.DataFrame, list[str]]:
     """Take three or more columns of 0 and 1 for genres, and leave out all columns without a known meaning."""
     texts = table.select(
         column.cast(pl.String).str.strip_chars().str.to_lowercase()
@@ -193,3 +205,38 @@ def one_row_per_item(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
             notes.append(f"took the first {name} of {plural(n_mixed, 'item')} with several")
     rest = [name for name in table.columns if name != "item_id"]
     return table.group_by("item_id", maintain_order=True).agg(pl.col(rest).drop_nulls().first()), notes
+
+
+# ----------------------------------------------------------------------------------------------------------- titles
+def split_title(catalogue_title: str) -> tuple[str, int | None]:
+    """Return the display title and the year of a catalogue title; if it has several years, the first.
+
+    Examples
+    --------
+    >>> split_title("City of Lost Children, The (Cité des enfants perdus, La) (1995)")
+    ('The City of Lost Children (La Cité des enfants perdus)', 1995)
+    >>> split_title("Enfer, L' (1994)"), split_title("unknown")
+    (("L'Enfer", 1994), ('unknown', None))
+    """
+    title = html.unescape(catalogue_title).strip()
+    year = _YEAR.search(title)
+    if year and year.start():
+        title = f"{title[: year.start()]} {year[2] or ''}".strip()
+    return move_article(title), int(year[1]) if year else None
+
+
+def move_article(title: str) -> str:
+    """Return a title with its article in front: `Matrix, The` → `The Matrix`."""
+    return _TRAILING_ARTICLE.sub(_move_article, title.strip()).replace(" )", ")")
+
+
+def has_year(catalogue_title: str) -> bool:
+    """Return whether a title ends with a year in brackets, as in MovieLens."""
+    return _YEAR.search(catalogue_title) is not None
+
+
+def _move_article(match: re.Match[str]) -> str:
+    opening, prefix, title, article = match.groups()
+    space = "" if article.endswith("'") else " "
+    after = " " if match.end() < len(match.string) and match.string[match.end()] == "(" else ""
+    return f"{opening}{prefix or ''}{article}{space}{title}{after}"

@@ -8,7 +8,7 @@ import polars as pl
 
 from reelated.data.containers import Single
 from reelated.data.files import Files, find_files
-from reelated.data.items import normalize_items, unnamed_columns, with_indicators
+from reelated.data.items import normalize_items, unnamed_columns
 from reelated.data.options import ReadOptions
 from reelated.data.roles import column_names
 from reelated.data.table_reader import read_table
@@ -93,9 +93,8 @@ def read_side_table(
         present = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in genres]
         table = table.with_columns(genres=pl.concat_list(present)).drop(genres)
     if kind == "items":
-        table, found = with_indicators(table, unnamed.keys())
-        table, changes = normalize_items(table)
-        return table, notes + found + changes
+        table, changes = normalize_items(table, unnamed.keys())
+        return table, notes + changes
     return _convert(table, kind, layout), notes
 
 

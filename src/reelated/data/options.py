@@ -27,33 +27,22 @@ class ReadOptions(NamedTuple):
 NO_OPTIONS = ReadOptions()
 
 
-def check_options(
-    columns: Any,
-    item_columns: Any,
-    invalid: Any,
-    mapping: Any,
-    encoding: Any,
-    dates: Any,
-    layout: Any,
-    feedback: Any = None,
-    events: Any = None,
-) -> ReadOptions:
-    """Return the options, or raise `InputError` for one that is invalid."""
-    check_choice("invalid", invalid, ("error", "drop"))
-    check_choice("dates", dates, (None, "day-first", "month-first"))
-    check_choice("layout", layout, (None, "long", "wide"))
-    check_choice("feedback", feedback, (None, "explicit", "implicit"))
-    if feedback == "explicit" and events is not None:
+def check_options(options: ReadOptions) -> ReadOptions:
+    """Return the options of a caller, or raise `InputError` for one that is invalid."""
+    check_choice("invalid", options.invalid, ("error", "drop"))
+    check_choice("dates", options.dates, (None, "day-first", "month-first"))
+    check_choice("layout", options.layout, (None, "long", "wide"))
+    check_choice("feedback", options.feedback, (None, "explicit", "implicit"))
+    if options.feedback == "explicit" and (events := options.events) is not None:
         raise InputError("events have no ratings.", parameter="events", value=events, remedy="Leave out one of both.")
-    for name, value in (("columns", columns), ("item_columns", item_columns)):
+    for name in ("columns", "item_columns"):
+        value: Any = getattr(options, name)
         if value is not None and not isinstance(value, Mapping):
             raise InputError("expected names, such as {'user_id': 'who'}.", parameter=name, value=value)
-    if encoding is not None:
+    if (encoding := options.encoding) is not None:
         try:
             codecs.lookup(encoding)
         except (LookupError, TypeError):
-            raise InputError(
-                "expected an encoding that Python knows, such as 'cp1252'.", parameter="encoding", value=encoding
-            ) from None
-    mapping, events = check_map(mapping), check_events(events)
-    return ReadOptions(columns, item_columns, invalid, mapping, encoding, dates, layout, feedback, events)
+            expected = "expected an encoding that Python knows, such as 'cp1252'."
+            raise InputError(expected, parameter="encoding", value=encoding) from None
+    return options._replace(mapping=check_map(options.mapping), events=check_events(options.events))

@@ -9,10 +9,10 @@ import polars as pl
 
 from reelated.data.containers import Container, Single, clear_errors, container_of
 from reelated.data.files import find_files
+from reelated.data.items import split_title
 from reelated.data.roles import column_names, ratings_in
 from reelated.data.table_reader import read_table
 from reelated.data.text_layout import ColumnSpec
-from reelated.data.titles import split_title
 from reelated.errors import Advice, InputError, check_number, plural, shorten
 from reelated.ratings import Scale
 from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, Aliases, ColumnNames, named, plain
@@ -116,13 +116,9 @@ def _read(source: Any, columns: ColumnNames) -> tuple[pl.DataFrame, tuple[str, .
         container, name = files.container, files.roles["ratings"]
     else:
         frame = as_polars(source)
-        return *_named(frame, spec), []
+        return named(frame, spec.aliases, spec.columns, spec.required), tuple(frame.columns), []
     table, notes = read_table(PurePosixPath(name).name, container.read(name), spec)
     return table, column_names(container, name, spec), notes
-
-
-def _named(frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    return named(frame, spec.aliases, spec.columns, spec.required), tuple(frame.columns)
 
 
 def _rated(table: pl.DataFrame, site: str) -> tuple[pl.DataFrame, list[str]]:
@@ -219,8 +215,5 @@ def _as_year(value: Any) -> int | None:
 
 def _label(row: dict[str, Any]) -> str:
     """Return title and year of an item, or its id."""
-    title, year = (
-        row.get("title") or row.get("item_id") or row.get("imdb_id") or row.get("isbn"),
-        _as_year(row.get("year")),
-    )
-    return f"{title} ({year})" if year else str(title)
+    title = row.get("title") or row.get("item_id") or row.get("imdb_id") or row.get("isbn")
+    return f"{title} ({year})" if (year := _as_year(row.get("year"))) else str(title)

@@ -13,22 +13,13 @@ import polars as pl
 
 from reelated.cache import is_sample
 from reelated.data.files import Files, find_files
-from reelated.data.items import (
-    MERGED_ALIASES,
-    merged_columns,
-)
-from reelated.data.movielens import (
-    SIDE_TABLES,
-    edition,
-    is_movielens,
-    layout_of,
-    with_links,
-)
+from reelated.data.heuristics import suspicions
+from reelated.data.items import MERGED_ALIASES, merged_columns
+from reelated.data.movielens import SIDE_TABLES, edition, is_movielens, layout_of, with_links
 from reelated.data.nested import unnested_frame
 from reelated.data.options import NO_OPTIONS, ReadOptions, check_options
 from reelated.data.roles import column_names
 from reelated.data.source_tables import ErrorCollector, SourceTables
-from reelated.data.suspicions import suspicions
 from reelated.data.table_reader import read_frame, read_table
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS
@@ -117,7 +108,8 @@ def read(
     >>> read({"user": [1, 1, 2], "item": [10, 20, 20], "stars": [4, 5, 3]}, name="three ratings")
     three ratings: 3 ratings by 2 users of 2 items, 3 to 5 in steps of 1
     """
-    options = check_options(columns, item_columns, invalid, map, encoding, dates, layout, feedback, events)
+    given = ReadOptions(columns, item_columns, invalid, map, encoding, dates, layout, feedback, events)
+    options = check_options(given)
     tables = read_tables(source, options, items, users)
     name = name or tables.name
     suspected = suspicions(tables.ratings, tables.side_tables.get("items"), scale or tables.scale)
@@ -184,7 +176,7 @@ def read_items(
     >>> read_items({"id": [2, 1], "name": ["Up (2009)", "Heat (1995)"]}).rows()
     [(1, 'Heat', 1995, []), (2, 'Up', 2009, [])]
     """
-    options = check_options(None, item_columns, invalid, None, encoding, None, None)
+    options = check_options(ReadOptions(item_columns=item_columns, invalid=invalid, encoding=encoding))
     no_ratings = pl.DataFrame(schema={"user_id": pl.Null, "item_id": pl.Null, "rating": pl.Float32})
     tables = SourceTables(no_ratings, options=options)
     tables.add("items", source)

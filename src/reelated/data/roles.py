@@ -13,10 +13,9 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from reelated.data.containers import Container, Tables, container_of, head_of, is_tar
-from reelated.data.encoding import as_utf8
-from reelated.data.item_lists import is_item_lists
 from reelated.data.json_reader import is_json, json_names
-from reelated.data.text_forms import arrange_text
+from reelated.data.layouts import is_item_lists
+from reelated.data.text_forms import arrange_text, as_utf8
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, by_position
 from reelated.data.unpack import POLARS_ERRORS, quiet_panics
 from reelated.data.unpack import SUFFIXES as PACKED
@@ -142,26 +141,17 @@ def ratings_in(label: str, container: Container, spec: ColumnSpec) -> str:
     """Return the member of a container within a folder that holds the wanted table."""
     names = container.names()
     tables = names if isinstance(container, Tables) else [name for name in names if is_table(PurePosixPath(name).name)]
-    fitting = (
-        [
-            name
-            for name in tables
-            if set(spec.required)
-            <= match_columns(
-                column_names(container, name, spec),
-                spec.aliases,
-                by_position(spec.columns, column_names(container, name, spec)),
-            ).keys()
-        ]
-        if len(tables) > 1
-        else tables
-    )
+    fitting = tables if len(tables) == 1 else [name for name in tables if _fits(container, name, spec)]
     if len(fitting) != 1:
-        listed = ", ".join(map(repr, tables[:6])) or "nothing"
-        raise InputError(
-            f"{label} holds {len(fitting) or 'no'} tables with {', '.join(spec.required)}, among {listed}."
-        )
+        listed, wanted = ", ".join(map(repr, tables[:6])) or "nothing", ", ".join(spec.required)
+        raise InputError(f"{label} holds {len(fitting) or 'no'} tables with {wanted}, among {listed}.")
     return fitting[0]
+
+
+def _fits(container: Container, name: str, spec: ColumnSpec) -> bool:
+    """Return whether a table has the wanted columns."""
+    names = column_names(container, name, spec)
+    return set(spec.required) <= match_columns(names, spec.aliases, by_position(spec.columns, names)).keys()
 
 
 def _by_name(root: str, paths: Sequence[str]) -> dict[str, str]:

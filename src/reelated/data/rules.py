@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import polars as pl
 
 from reelated.data.context import INFINITE, MISSING, OFF_SCALE, PAIR, ValidationContext
-from reelated.data.event_rules import event_issues
-from reelated.data.heuristics import implausible_times, outlier_ratings, swapped_ids
+from reelated.data.heuristics import implausible_times, outlier_ratings, suspicions, swapped_ids
 from reelated.data.report import Severity, ValidationIssue
-from reelated.data.suspicions import suspicions
 from reelated.errors import Advice, plural, shorten
+
+SESSION_PAUSE = 1800
+"""Seconds without an event of a user after which a new session begins."""
+_HEAVY_RATIO, _HEAVY_EVENTS = 10, 500  # times the 99th percentile of the events of a user, and the minimum
 
 
 def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
@@ -20,32 +23,17 @@ def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
         return
     for note in context.tables.notes:
         yield ValidationIssue("assumed", "note", 1, f"{_capitalised(note)}.", "applies this.")
-    yield from _suspicions(context)
-    if context.is_events:
-        for rule in (event_issues, _mixed_ids, swapped_ids, implausible_times):
-            yield from rule(context)
-        return
-    rules = (_repeated_ratings, _scale, _mixed_ids, _little_information, _no_variety)
-    for rule in (*rules, swapped_ids, outlier_ratings, implausible_times):
+    for code, message, count, action in suspicions(
+        context.valid, context.tables.side_tables.get("items"), context.scale
+    ):
+        yield ValidationIssue(code, "warning", count, f"{_capitalised(message)}.", action)
+    for rule in (*(_EVENT_RULES if context.is_events else _RATING_RULES), implausible_times):
         yield from rule(context)
 
 
 def _capitalised(sentence: str) -> str:
     """Capitalise a sentence, unless it begins with the name of a file."""
     return sentence if re.match(r"\S+[._]\S*:", sentence) else sentence[0].upper() + sentence[1:]
-
-
-def _suspicions(context: ValidationContext) -> Iterator[ValidationIssue]:
-    """Yield warnings for values that may mean something else."""
-    advice = {
-        "sentinel": Advice.SENTINEL,
-        "row_numbers": Advice.KEEPS_COLUMNS,
-        "one_genre": Advice.ONE_GENRE,
-        "lost_digits": "takes them as text; export the ids as text.",
-    }
-    found = suspicions(context.valid, context.tables.side_tables.get("items"), context.scale)
-    for code, message, count, _ in found:
-        yield ValidationIssue(code, "warning", count, f"{_capitalised(message)}.", advice[code])
 
 
 def _invalid_rows(context: ValidationContext) -> Iterator[ValidationIssue]:
@@ -88,8 +76,7 @@ def _scale(context: ValidationContext) -> Iterator[ValidationIssue]:
     """Yield a note if the scale is only observed, or a warning for ratings between its steps."""
     if context.scale is None:
         message = "No scale is given: it runs from the lowest to the highest observed rating."
-        action = Advice.OBSERVES_SCALE
-        yield ValidationIssue("observed_scale", "note", 1, message, action)
+        yield ValidationIssue("observed_scale", "note", 1, message, Advice.OBSERVES_SCALE)
         return
     low, _, step = context.scale
     steps = (pl.col("rating").cast(pl.Float64) - low) / step
@@ -125,7 +112,7 @@ def _little_information(context: ValidationContext) -> Iterator[ValidationIssue]
     users = context.valid.group_by("user_id").agg(n=pl.len(), same=rating.min() == rating.max()).sort("user_id")
     items = context.valid.group_by("item_id").agg(n=pl.len()).sort("item_id")
     constant = users.filter((pl.col("n") > 1) & pl.col("same"))
-    if context.valid["rating"].n_unique() == 1:  # `_no_variety` reports this once for the whole table
+    if context.valid["rating"].n_unique() == 1:  # `_one_value` reports this once for the whole table
         constant = constant.clear()
     once = pl.col("n") == 1
     for code, table, description, action in (
@@ -139,16 +126,106 @@ def _little_information(context: ValidationContext) -> Iterator[ValidationIssue]
             yield ValidationIssue(code, "note", len(table), message, action, f"{name}={shorten(table[name][0])}")
 
 
-def _no_variety(context: ValidationContext) -> Iterator[ValidationIssue]:
-    """Yield warnings for a single rating value, a single user or a single item."""
-    valid = context.valid
-    if valid["rating"].n_unique() == 1 and len(valid) > 1:
-        message = f"Every rating is {valid['rating'][0]:g}: the ratings do not show which items users like."
-        yield ValidationIssue("one_value", "warning", len(valid), message, "keeps them; predicts no ratings.")
+def _one_value(context: ValidationContext) -> Iterator[ValidationIssue]:
+    if context.kind == "constant":
+        message = f"Every rating is {context.valid['rating'][0]:g}: the ratings do not show which items users like."
+        yield ValidationIssue("one_value", "warning", len(context.valid), message, "keeps them; predicts no ratings.")
+
+
+def _one_user_or_item(context: ValidationContext) -> Iterator[ValidationIssue]:
     for kind in ("user", "item"):
-        if valid[f"{kind}_id"].n_unique() == 1:
+        if context.valid[f"{kind}_id"].n_unique() == 1:
             message = f"There is only one {kind}: a model cannot learn from differences between {kind}s."
             yield ValidationIssue(f"one_{kind}", "warning", 1, message, "keeps all of it.")
+
+
+# ---------------------------------------------------------------------------------------------------------- events
+def _kind(context: ValidationContext) -> Iterator[ValidationIssue]:
+    kind = "The rows hold counts or weights" if context.kind == "counts" else "Each row is one event"
+    message = f"{kind}, not a rating: no rating is predicted."
+    yield ValidationIssue("events", "note", len(context.valid), message, Advice.SUMS_EVENTS)
+
+
+def _not_positive(context: ValidationContext) -> Iterator[ValidationIssue]:
+    zero = context.valid.filter(pl.col("rating") == 0)
+    below = context.valid.filter(pl.col("rating") < 0)
+    if len(zero):
+        yield context.issue("zero_weight", "note", zero, f"{plural(len(zero), 'event')} of weight 0.", "ignores them.")
+    if len(below):
+        message = f"{plural(len(below), 'event')} with a weight below 0: the user is not interested in the item."
+        yield context.issue("not_interested", "note", below, message, "keeps them; the items are not recommended.")
+    if len(zero) + len(below) == len(context.valid):
+        yield ValidationIssue("no_ratings", "error", 1, "No event has a weight above 0.", "stops here.")
+
+
+def _repeats(context: ValidationContext) -> Iterator[ValidationIssue]:
+    if n_repeated := len(context.valid) - context.n_pairs:
+        later = context.valid.filter(~pl.struct(PAIR).is_first_distinct())
+        message = f"{plural(n_repeated, 'repeated event')} of a user with the same item."
+        yield context.issue("repeated_event", "note", later, message, "sums their weights.")
+
+
+def _heavy_users(context: ValidationContext) -> Iterator[ValidationIssue]:
+    """Yield a warning for users with far more events than the others, which may be bots."""
+    users = context.valid.group_by("user_id").len("n").sort("n", "user_id", descending=[True, False])
+    usual = users["n"].median() if len(users) < 100 else users["n"].quantile(0.99, "nearest")
+    heavy = users.filter((pl.col("n") >= _HEAVY_EVENTS) & (pl.col("n") > _HEAVY_RATIO * pl.lit(usual)))
+    if len(heavy):
+        share = heavy["n"].sum() / len(context.valid)
+        message = (
+            f"{plural(len(heavy), 'user')} with more than {_HEAVY_RATIO} times the events of nearly all others, "
+            f"{share:.1%} of all events; they may be bots."
+        )
+        example = f"user_id={shorten(heavy['user_id'][0])}, {heavy['n'][0]:,} events"
+        yield ValidationIssue("heavy_user", "warning", len(heavy), message, "keeps them.", example)
+
+
+def _single_events(context: ValidationContext) -> Iterator[ValidationIssue]:
+    for code, one, others, action in (
+        ("single_event", "user_id", "item_id", "keeps them; one item gives little information."),
+        ("one_user_item", "item_id", "user_id", "keeps them; their similarities are based on one user."),
+    ):
+        counts = context.valid.group_by(one).agg(pl.col(others).n_unique().alias("n"), row=pl.col("row").min())
+        single = counts.filter(pl.col("n") == 1).sort(one)
+        if len(single):
+            message = f"{plural(len(single), one[:4])} with one {others[:4]}."
+            yield ValidationIssue(code, "note", len(single), message, action, f"{one}={shorten(single[one][0])}")
+
+
+def _time_span(context: ValidationContext) -> Iterator[ValidationIssue]:
+    """Yield a note on the time span and the number of sessions."""
+    if "timestamp" not in context.valid.columns:
+        return
+    times = context.valid.select("user_id", "timestamp").drop_nulls().sort("user_id", "timestamp")
+    if times.is_empty():
+        return
+    pause = (pl.col("timestamp") - pl.col("timestamp").shift()) > SESSION_PAUSE
+    starts = (pl.col("user_id") != pl.col("user_id").shift()) | pause
+    n_sessions = int(times.select(starts.fill_null(True).sum()).item())
+    first, last = (_day(int(end)) for end in (times["timestamp"].min(), times["timestamp"].max()))  # type: ignore[arg-type]
+    message = (
+        f"Events from {first} to {last}, in {plural(n_sessions, 'session')} of {len(times) / n_sessions:.1f} events on "
+        f"average; a session ends after {SESSION_PAUSE // 60} minutes without an event."
+    )
+    yield ValidationIssue("time_span", "note", n_sessions, message, "uses the order of the events of a user.")
+
+
+def _day(seconds: int) -> str:
+    """Return a date, or the number itself if it is no plausible time."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
+
+
+_RATING_RULES = (
+    *(_repeated_ratings, _scale, _mixed_ids, _little_information, _one_value, _one_user_or_item, swapped_ids),
+    outlier_ratings,
+)
+_EVENT_RULES = (
+    *(_kind, _not_positive, _repeats, _heavy_users, _single_events, _one_user_or_item, _time_span, _mixed_ids),
+    swapped_ids,
+)
 
 
 def side_table_issues(context: ValidationContext) -> Iterator[ValidationIssue]:

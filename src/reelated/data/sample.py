@@ -83,7 +83,8 @@ def simulate() -> Sample:
     rng = np.random.default_rng(_SEED)
     catalogue = _catalogue()
     users = _users(rng)
-    taste = _preferences(rng, catalogue)
+    # how much each user likes each movie, users × movies, around 0
+    taste = 0.55 * _opinion_sums(rng, catalogue["genres"]) + 0.8 * _opinion_sums(rng, catalogue["tags"])
     watched = _choose_items(rng, catalogue, users["age"].to_numpy(), taste)
     stars = _rate(rng, catalogue, taste)
     movies = catalogue.select("item_id", "title", "year", "genres", "release_date")
@@ -204,11 +205,6 @@ def _occupations(rng: np.random.Generator, ages: NDArray[np.int32]) -> list[str]
     for row in np.flatnonzero(~usual & (ages > 23))[::12]:
         drawn[row] = "none"
     return drawn
-
-
-def _preferences(rng: np.random.Generator, catalogue: pl.DataFrame) -> Floats:
-    """Return how much each user likes each movie, users × movies, around 0."""
-    return 0.55 * _opinion_sums(rng, catalogue["genres"]) + 0.8 * _opinion_sums(rng, catalogue["tags"])
 
 
 def _opinion_sums(rng: np.random.Generator, features: pl.Series) -> Floats:

@@ -9,18 +9,8 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from reelated.data.files import Files, find_files
-from reelated.data.items import (
-    normalize_items,
-    one_row_per_item,
-    unnamed_columns,
-    with_indicators,
-)
-from reelated.data.movielens import (
-    SIDE_TABLES,
-    n_known,
-    read_side_table,
-    with_linked_ids,
-)
+from reelated.data.items import normalize_items, one_row_per_item, unnamed_columns
+from reelated.data.movielens import SIDE_TABLES, n_known, read_side_table, with_linked_ids
 from reelated.data.options import NO_OPTIONS, ReadOptions
 from reelated.data.roles import column_names
 from reelated.data.text_layout import ColumnSpec, ParseTrace, by_position
@@ -114,11 +104,7 @@ class SourceTables:
         aliases, columns = with_own_names(aliases, self.own), self._columns_of(kind)
         unnamed = unnamed_columns(frame.columns, aliases, columns) if kind == "items" else {}
         table = named(frame, aliases | unnamed, columns, required)
-        if kind != "items":
-            return table, []
-        table, found = with_indicators(table, unnamed.keys())
-        table, changes = normalize_items(table)
-        return table, found + changes
+        return normalize_items(table, unnamed.keys()) if kind == "items" else (table, [])
 
     def collecting(self, kind: str) -> AbstractContextManager[ParseTrace | None]:
         """Return the context for reading a table: that of the error collector, or a null context."""
@@ -131,12 +117,12 @@ class SourceTables:
         try:
             try:
                 self.add_file(kind, files, self.options, trace, beside=True)
-                self._check(kind)
+                self.check(kind)
             except InputError:
                 if self.options.invalid == "drop":
                     raise
                 self.add_file(kind, files, self.options._replace(invalid="drop"), trace, beside=True)
-                self._check(kind)
+                self.check(kind)
         except InputError as error:
             self.side_tables.pop(kind, None)
             if self.collector:
@@ -144,12 +130,11 @@ class SourceTables:
             else:
                 self.notes.append(f"left out {name}: {str(error).removeprefix(f'{name}: ').rstrip('.')}")
 
-    def _check(self, kind: str) -> None:
-        """Raise `InputError` if a table of items or users does not fit the ratings."""
-        if kind in ("items", "users"):
-            first = {**{id_: self.ratings[id_].drop_nulls()[:1] for id_ in ID_COLUMNS}}
-            if all(len(ids) for ids in first.values()):
-                Dataset.from_frames({**first, "rating": [1.0]}, **{kind: self.side_tables[kind]})
+    def check(self, kind: str) -> None:
+        """Raise `InputError` if a table of items or users does not fit the ratings; one of them is enough to tell."""
+        first = self.ratings.select(ID_COLUMNS).drop_nulls()[:1]
+        if kind in ("items", "users") and len(first):
+            Dataset.from_frames(first.with_columns(rating=1.0), **{kind: self.side_tables[kind]})
 
     def add_file(
         self, kind: str, files: Files, options: ReadOptions, trace: ParseTrace | None, beside: bool = False

@@ -5,29 +5,27 @@ can name the line. A result of polars is trusted only if its number of rows agre
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import polars as pl
 
 from reelated.data.containers import HEAD_BYTES, container_of
-from reelated.data.encoding import as_utf8
-from reelated.data.item_lists import is_item_lists, read_item_lists
 from reelated.data.json_reader import is_json, read_json
+from reelated.data.layouts import MIN_WIDTH, is_item_lists, matrix_width, read_item_lists, unpivot
 from reelated.data.nested import unnested_frame
 from reelated.data.roles import ratings_in
-from reelated.data.room import check_rows
-from reelated.data.text_forms import arrange_text
+from reelated.data.text_forms import arrange_text, as_utf8
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, RejectedRow, TextLayout, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS, rows_at
 from reelated.data.text_reader import read_text
-from reelated.data.unpack import POLARS_ERRORS, compression, decompress, quiet_panics
-from reelated.data.wide import MIN_WIDTH, matrix_width, unpivot
+from reelated.data.unpack import POLARS_ERRORS, check_rows, compression, decompress, quiet_panics
 from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import RATING_ALIASES, match_columns, named
 from reelated.ratings.frames import RatingTable, convert_ratings, read_whole_ids, required_columns
 
+_MISSING_COLUMNS = (Advice.NAME_COLUMNS, Advice.NAME_RATING, Advice.OWN_RATINGS)  # remedies
 _BINARY = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
 
 
@@ -84,7 +82,7 @@ def _suggest_encoding(is_doubtful: bool) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if not is_doubtful or error.remedy not in (Advice.NAME_COLUMNS, Advice.NAME_RATING):
+        if not is_doubtful or error.remedy not in _MISSING_COLUMNS:
             raise
         raise error.replace(expected=f"{error.expected} The text is not UTF-8.", remedy=Advice.ENCODING) from None
 
@@ -129,10 +127,17 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
 def _match(text: bytes, layout: TextLayout, spec: ColumnSpec) -> dict[str, str]:
     """Return the columns to read; for a matrix, the error names the option `layout`."""
     rows = [row.fields or [] for row in rows_at(text, layout, (), range(8)).values()] if spec.is_ratings else []
-    try:
+    with _suggest_wide(layout.names, rows):
         return _with_required(spec, layout, rows).match(layout.names)
+
+
+@contextmanager
+def _suggest_wide(names: Sequence[str], rows: list[list[str]]) -> Iterator[None]:
+    """Suggest the option `layout` if columns are missing in a table that looks like a matrix."""
+    try:
+        yield
     except InputError as error:
-        if spec.is_ratings and not error.parameter and matrix_width(layout.names, rows) >= MIN_WIDTH:
+        if error.remedy in _MISSING_COLUMNS and matrix_width(names, rows) >= MIN_WIDTH:
             raise error.replace(remedy=Advice.WIDE) from None
         raise
 
@@ -159,19 +164,11 @@ def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.Da
             frame, spec = _with_ids(frame)[0], spec._replace(columns=None)
         else:
             frame, notes = unnested_frame(frame, by_position(spec.columns, tuple(frame.columns)))
-        try:
+        rows = [["" if value is None else str(value) for value in row] for row in frame.head(8).rows()]
+        with _suggest_wide(frame.columns, rows):
             table, more = _as_ratings(label, frame, spec, None)
             table, changes = _with_stripped_ids(table)
-            changes += _whole_floats(frame, spec)
-        except InputError as error:
-            rows = [["" if value is None else str(value) for value in row] for row in frame.head(8).rows()]
-            if (
-                error.remedy in (Advice.NAME_RATING, Advice.NAME_COLUMNS)
-                and matrix_width(frame.columns, rows) >= MIN_WIDTH
-            ):
-                raise error.replace(remedy=Advice.WIDE) from None
-            raise
-    return table, notes + changes + more
+    return table, notes + changes + _whole_floats(frame, spec) + more
 
 
 def _with_stripped_ids(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

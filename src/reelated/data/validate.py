@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 
 from reelated.data.context import ValidationContext, format_row
-from reelated.data.options import check_options
+from reelated.data.heuristics import shape_issues, unused_column_issues
+from reelated.data.options import ReadOptions, check_options
 from reelated.data.read import read_tables
 from reelated.data.report import REJECTS, SEVERITIES, Bin, ValidationIssue, ValidationReport
 from reelated.data.rules import invalid_action, rating_issues, side_table_issues
-from reelated.data.shape import shape_issues, unused_column_issues
 from reelated.data.source_tables import ErrorCollector
 from reelated.data.text_layout import ParseTrace
 from reelated.data.text_parser import line_numbers
@@ -74,7 +74,8 @@ events, name
     (True, 3, 0.75)
     """
     check_choice("duplicates", duplicates, ("last", "first", "mean", "error"))
-    options = check_options(columns, item_columns, invalid, map, encoding, dates, layout, feedback, events)
+    given = ReadOptions(columns, item_columns, invalid, map, encoding, dates, layout, feedback, events)
+    options = check_options(given)
     given_scale = None if scale is None else check_scale(scale)
     collector = ErrorCollector(invalid)
     try:
@@ -194,13 +195,7 @@ def _rejected_rows(context: ValidationContext, trace: ParseTrace) -> pl.DataFram
     invalid = context.rows.filter(pl.col("fault") != "")
     lines = line_numbers(trace, set(invalid["row"].to_list()))
     rows = [
-        (
-            trace.label or None,
-            lines.get(row["row"]),
-            None if lines else row["row"] + 1,
-            row["fault"],
-            format_row(row),
-        )
+        (trace.label or None, lines.get(row["row"]), None if lines else row["row"] + 1, row["fault"], format_row(row))
         for row in invalid.iter_rows(named=True)
     ]
     return pl.DataFrame(rows, schema=REJECTS, orient="row")

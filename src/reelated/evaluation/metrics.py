@@ -17,17 +17,12 @@ Numbers = npt.NDArray[np.float64]
 
 
 def _divide(values: npt.NDArray[np.floating | np.integer], divisor: npt.NDArray[np.floating | np.integer]) -> Numbers:
-    """Divide; NaN if the divisor is 0."""
     return np.divide(values, divisor, out=np.full(len(values), np.nan), where=divisor > 0)
 
 
 def _where_relevant(values: npt.ArrayLike, n_relevant: Counts) -> Numbers:
     """Replace the values of lists without a relevant entry by NaN."""
     return np.where(n_relevant > 0, values, np.nan)
-
-
-def _discounts(n: int) -> Numbers:
-    return 1 / np.log2(np.arange(2, n + 2))
 
 
 def precision(hits: Hits, n_relevant: Counts) -> Numbers:
@@ -57,7 +52,7 @@ def ndcg(hits: Hits, n_relevant: Counts) -> Numbers:
     Σ_k hit_k / log2(k + 1), over Σ 1 / log2(k + 1) for k = 1 … min(n, |relevant|). A hit gains 1 whatever its rating
     (Järvelin and Kekäläinen 2002, binary; the ideal list is cut at `n` too).
     """
-    discounts = _discounts(hits.shape[1])
+    discounts = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
     ideal = np.concatenate([[0.0], np.cumsum(discounts)])
     return _divide(hits @ discounts, ideal[np.minimum(n_relevant, hits.shape[1])])
 

@@ -202,11 +202,7 @@ def missing_data(test: pl.DataFrame, train: Ratings, shown: Ratings, unpredicted
     items, users = train.item_ids.indices_of(test["item_id"]), shown.user_ids.indices_of(test["user_id"])
     raters = np.bincount(train.matrix.indices, minlength=len(train.item_ids))
     counts = []
-    for kind, mask in (
-        ("item", items < 0),
-        ("side_info", (items >= 0) & (raters[items] == 0)),
-        ("user", users < 0),
-    ):
+    for kind, mask in (("item", items < 0), ("side_info", (items >= 0) & (raters[items] == 0)), ("user", users < 0)):
         unknown = test["user_id" if kind == "user" else "item_id"].filter(pl.Series(mask))
         counts.append(MissingData(kind, len(unknown), unknown.n_unique()))
     return tuple(each for each in (*counts, MissingData("prediction", unpredicted, 0)) if each.ratings)

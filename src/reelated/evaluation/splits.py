@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import scipy.sparse as sp
 
 from reelated.data import folds
 from reelated.errors import InputError, check_integer, check_number, plural
 from reelated.ratings import Dataset, FrameLike, Ids, Ratings
 from reelated.ratings.dataset import as_dataset
 from reelated.ratings.frames import rating_columns
-from reelated.ratings.matrix import NO_TIME
+from reelated.ratings.matrix import NO_TIME, canonical_csr
 
 Mask = npt.NDArray[np.bool_]
 
@@ -279,8 +278,7 @@ def select(ratings: Ratings, keep: Mask) -> Ratings:
     rows, columns = np.unique(users), np.unique(items)
     indptr = np.concatenate([[0], np.searchsorted(users, rows, side="right")])
     indices, indptr = (part.astype(ratings.matrix.indices.dtype) for part in (np.searchsorted(columns, items), indptr))
-    matrix = sp.csr_array((ratings.matrix.data[keep], indices, indptr), shape=(len(rows), len(columns)))
-    matrix.has_canonical_format = True
+    matrix = canonical_csr(ratings.matrix.data[keep], indices, indptr, (len(rows), len(columns)))
     return Ratings(
         Ids(ratings.user_ids.take(rows), "user"),
         Ids(ratings.item_ids.take(columns), "item"),

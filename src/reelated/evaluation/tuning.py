@@ -38,7 +38,7 @@ SPACES: dict[str, dict[str, Space]] = {
             "min_weight": [0.0, 0.25, 0.5, 0.75, 1.0],
             "user_normalization": (0.0, 0.5, 0.05),
             "item_normalization": (0.0, 0.3, 0.05),
-        },
+        }
     },
     "bpmf": {"rater": {"n_factors": (4, 32), "n_implicit_factors": (5, 60)}},
     "item-knn": {

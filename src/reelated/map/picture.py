@@ -8,10 +8,8 @@ import numpy.typing as npt
 
 from reelated.errors import plural, plural_of
 from reelated.formatting import cut, with_year
-from reelated.map.embedding import Places, has_place
-from reelated.map.groups import Color, Groups, groups_of
-from reelated.map.item_map import ItemMap
-from reelated.map.labels import Box, LabelRequest, group_centres, place_labels, text_width
+from reelated.map.item_map import ItemMap, Places, has_place
+from reelated.map.labels import Box, Color, Groups, LabelRequest, group_centres, groups_of, place_labels, text_width
 from reelated.plot import svg
 from reelated.recommender import Recommender
 

@@ -62,7 +62,7 @@ class Model(Protocol):
         """Return the scorer for rows that are already checked."""
 
     def audience(
-        self, X: Any, item: int, n: int = 10, *, by: Any = ..., weights: Any = None, by_item: Any = None
+        self, X: Any, item: int, n: int = 10, *, by: Any = ..., weights: Any = None
     ) -> npt.NDArray[np.int64]: ...
 
     def covariance(self, items: Any) -> tuple[Floats, float]:

@@ -16,7 +16,6 @@ from reelated.models.contributions import ItemContributions, PairContributions
 from reelated.models.estimator import Estimator
 from reelated.models.topn import TopN
 from reelated.models.validation import (
-    check_columns,
     check_item,
     check_item_mask,
     check_pairs,
@@ -162,24 +161,8 @@ class RowModel(Estimator):
         scorer = self.scorer(X, by=by, weights=weights)
         return scorer.pairs(*check_pairs(scorer.matrix, rows, items))
 
-    def columns(self, X: Any, *, by: By | None = None, weights: Any = None) -> sp.csc_array:
-        """Return the values of the ratings by columns, as `audience` reads them.
-
-        Returns
-        -------
-        csc_array of float32, shape (n_rows, n_items)
-        """
-        return self.scorer(X, by=by, weights=weights).columns()
-
     def audience(
-        self,
-        X: Any,
-        item: int,
-        n: int = 10,
-        *,
-        by: By | None = None,
-        weights: Any = None,
-        by_item: sp.csc_array | None = None,
+        self, X: Any, item: int, n: int = 10, *, by: By | None = None, weights: Any = None
     ) -> npt.NDArray[np.int64]:
         """Return the rows that have not rated an item and have the highest number, ties in ascending row index.
 
@@ -189,8 +172,6 @@ class RowModel(Estimator):
             Item index.
         n : int, default 10
             Maximum number of rows.
-        by_item : csc_array, optional
-            Result of `columns` for the same arguments, to save computing it.
 
         Returns
         -------
@@ -198,13 +179,13 @@ class RowModel(Estimator):
             Row indices, best first.
         """
         scorer, item, n = self.scorer(X, by=by, weights=weights), check_item(self, item), check_integer("n", n, 0)
-        by_item = scorer.columns() if by_item is None else check_columns(self, by_item, scorer.matrix)
-        scores, _ = scorer.users(item, by_item)
-        scores[by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]] = np.nan
+        columns = scorer.columns()
+        scores, _ = scorer.users(item, columns)
+        scores[columns.indices[columns.indptr[item] : columns.indptr[item + 1]]] = np.nan
         return kernels.top_n(scores, min(n, len(scores)))
 
     def score_users(
-        self, X: Any, item: int, *, by: By | None = None, weights: Any = None, by_item: sp.csc_array | None = None
+        self, X: Any, item: int, *, by: By | None = None, weights: Any = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         """Return the score, or the unclipped predicted rating, of one item for every row.
 
@@ -214,8 +195,7 @@ class RowModel(Estimator):
             NaN if there is no score.
         n_neighbors_used : ndarray of int32, shape (n_rows,)
         """
-        scorer, item = self.scorer(X, by=by, weights=weights), check_item(self, item)
-        return scorer.users(item, None if by_item is None else check_columns(self, by_item, scorer.matrix))
+        return self.scorer(X, by=by, weights=weights).users(check_item(self, item))
 
     def explain_pair(self, X: Any, item: int, *, by: By | None = None, weights: Any = None) -> PairContributions:
         """Return the contributions to the number of the single row of `X` for an item."""

@@ -40,13 +40,6 @@ def check_rows(model: Estimator, X: Any, *, fitting: bool = False) -> sp.csr_arr
     return rows
 
 
-def check_columns(model: Estimator, by_item: Any, X: Any) -> sp.csc_array:
-    """Return `by_item` as CSC of float32, checked as by `check_rows`; a valid CSC matrix is returned unchanged."""
-    if by_item.shape != X.shape:
-        raise InputError(f"by_item of shape {by_item.shape}: expected that of X, {X.shape}.")
-    return by_item if _ready(by_item, sp.csc_array) else sp.csc_array(check_rows(model, by_item))
-
-
 def check_attributes(items: Any, n_items: int) -> np.ndarray:
     """Return item attributes as a dense table of float64 with one row per item, or raise `InputError`."""
     if items is None:

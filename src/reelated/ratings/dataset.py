@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 
 from reelated.errors import (
     Advice,
@@ -34,7 +33,7 @@ from reelated.ratings.columns import (
 from reelated.ratings.events import EventWeights, check_events, summed, verb_of
 from reelated.ratings.frames import FrameLike, as_polars, convert_ratings
 from reelated.ratings.ids import Ids, as_ids
-from reelated.ratings.matrix import NO_TIME, Feedback, Ratings, Scale, as_decimals
+from reelated.ratings.matrix import NO_TIME, Feedback, Ratings, Scale, as_decimals, canonical_csr
 
 NO_TITLE = "Item "
 """An item without a title is shown as this word and its id; for text ids, as the id alone."""
@@ -305,8 +304,7 @@ def _as_ratings(table: pl.DataFrame, user_ids: Ids, item_ids: Ids, scale: Scale 
     data = table["rating"].cast(pl.Float32).to_numpy()
     index = np.int32 if len(key) < 2**31 else np.int64
     shape = (len(user_ids), len(item_ids))
-    matrix = sp.csr_array((data, items.astype(index), indptr.astype(index)), shape=shape)
-    matrix.has_canonical_format = True
+    matrix = canonical_csr(data, items.astype(index), indptr.astype(index), shape)
     times = table["timestamp"] if "timestamp" in table.columns else pl.Series([None])
     stamps = times.fill_null(NO_TIME).to_numpy() if times.null_count() < len(times) else None
     order = table["order"].fill_null(-1).to_numpy() if "order" in table.columns else None

@@ -9,12 +9,11 @@ import scipy.sparse as sp
 
 from reelated.errors import Advice, InputError, InputTypeError, plural, shorten
 from reelated.ratings.columns import RATING_ALIASES, ColumnNames, match_columns, named, plain
-from reelated.ratings.converted import Converted
 from reelated.ratings.events import EventWeights, has_no_rating, look_like_counts, weights_of
 from reelated.ratings.ids import as_ids
 from reelated.ratings.objects import as_series, from_nested, from_records, from_sparse, without_objects
 from reelated.ratings.times import as_seconds, with_time_of_day
-from reelated.ratings.values import RatingMap, as_numbers
+from reelated.ratings.values import Converted, RatingMap, as_numbers
 
 _NO_ID = ("nan", "null", "none", "na", "n/a", r"\n")  # instead of a number, as databases and pandas write it
 _N_LISTS = 100

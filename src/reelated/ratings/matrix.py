@@ -46,6 +46,19 @@ def as_decimals(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return exact if is_half.all() else values.astype(str).astype(np.float64)  # fast path: halves are exact
 
 
+def canonical_csr(data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> sp.csr_array:
+    """Return a matrix whose columns ascend in each row without duplicates, which SciPy then does not check."""
+    matrix = sp.csr_array((data, indices, indptr), shape=shape)
+    matrix.has_canonical_format = True
+    return matrix
+
+
+def filtered_csr(matrix: sp.csr_array, kept: npt.NDArray[np.bool_]) -> sp.csr_array:
+    """Return a canonical matrix with only the entries that a mask of its data keeps."""
+    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr].astype(matrix.indptr.dtype)
+    return canonical_csr(matrix.data[kept], matrix.indices[kept], indptr, matrix.shape)
+
+
 @dataclass(frozen=True, eq=False)
 class Ratings:
     """Ratings as a sparse matrix, with the external ids of its rows and columns.
@@ -179,8 +192,7 @@ class Ratings:
         known = np.flatnonzero(columns >= 0)  # ids ascend in both lists, and so do the columns of a row
         n_users = self.matrix.shape[0]
         indptr = np.concatenate([[0], np.cumsum(np.bincount(self._users()[known], minlength=n_users))])
-        matrix = sp.csr_array((self.matrix.data[known], columns[known], indptr), shape=(n_users, len(item_ids)))
-        matrix.has_canonical_format = True
+        matrix = canonical_csr(self.matrix.data[known], columns[known], indptr, (n_users, len(item_ids)))
         timestamps, order = (None if values is None else values[known] for values in (self.timestamps, self.order))
         return Ratings(self.user_ids, item_ids, matrix, self.scale, timestamps, order, declared=self.declared)
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 import polars as pl
 
 from reelated.errors import Advice, InputError, plural, shorten
-from reelated.ratings.converted import Converted
+from reelated.ratings.values import Converted
 
 # English, German, French, Spanish, Italian, Portuguese and Dutch, without accents
 _MONTHS = (

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 import polars as pl
 
 from reelated.errors import Advice, InputError, check_number, shorten
-from reelated.ratings.converted import Converted
 
 RatingMap = Mapping[object, float | None]
 """A value in the table → the rating, or None for a row without a rating."""
@@ -16,19 +16,18 @@ _NUMBER = r"\d+(?:[.,]\d+)?"
 _OF = "out of|of|von|sur|sobre|de|su|van"
 _UNIT = rf"(?:{_STAR}|stars?|star\(s\)|sterne?n?|étoiles?|estrellas?|estrelas?|stell[ae]|sterren|points?|pts|punkte?)"
 _STARS = rf"^{_STAR}*½?[☆✩]*$"
-_WORDS = {
-    "true": 1.0,
-    "false": 0.0,
-    "yes": 1.0,
-    "no": 0.0,
-    "t": 1.0,
-    "f": 0.0,
-    "y": 1.0,
-    "n": 0.0,
-    "👍": 1.0,
-    "👎": 0.0,
-}
+_WORDS = dict.fromkeys(("true", "yes", "t", "y", "👍"), 1.0) | dict.fromkeys(("false", "no", "f", "n", "👎"), 0.0)
 _EXPECTED = "expected a finite number"
+
+
+class Converted(NamedTuple):
+    """A converted column, null where `unreadable`, with the expected values, a remedy and notes."""
+
+    values: pl.Series
+    unreadable: pl.Series | None = None
+    expected: str = ""
+    remedy: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def as_numbers(column: pl.Series, mapping: RatingMap | None = None) -> Converted:

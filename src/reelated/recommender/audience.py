@@ -101,7 +101,9 @@ def candidates(engine: Engine, items: Sequence[int], n: int, by: AudienceBy) -> 
 
 def choose_users(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
     """Return the candidates for the audience of an item, their numbers, descending, and their usual scores."""
-    usual = USUAL_SHARE * usual_scores(engine, item)
+    # each user's mean score by the square root of the item's relative number of ratings: the scores of rarely rated
+    # items are low for all users, and the mean over all items would exceed most of them
+    usual = USUAL_SHARE * (engine.mean_scores * engine.item_popularity[item])
     if by == "adjusted_score":
         beyond, n = engine.numbers_of_users(item, "score") - usual, CANDIDATES * n
     else:
@@ -109,12 +111,6 @@ def choose_users(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[npt
     users = np.argsort(-beyond, kind="stable")[:n]
     users = users[np.isfinite(beyond[users])]
     return users, beyond[users], usual[users]
-
-
-def usual_scores(engine: Engine, item: int) -> Floats:
-    """Return each user's mean score times the square root of the item's relative number of ratings."""
-    # the scores of rarely rated items are low for all users: the mean over all items would exceed most of them
-    return engine.mean_scores * engine.item_popularity[item]
 
 
 def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
@@ -143,11 +139,7 @@ def assign_with_cap(
 
 
 def audience_table(
-    audiences: list[Audience],
-    kept: list[npt.NDArray[np.int64]],
-    items: list[int],
-    user_ids: Ids,
-    catalogue: Catalogue,
+    audiences: list[Audience], kept: list[npt.NDArray[np.int64]], items: list[int], user_ids: Ids, catalogue: Catalogue
 ) -> pl.DataFrame:
     """Return the audiences of several items, limited by `assign_with_cap`, as one table."""
     sizes = [len(places) for places in kept]

@@ -96,7 +96,7 @@ class Catalogue:
 
     def index_of(self, item_id: object) -> int:
         """Return the column of an item, or raise `UnknownId`."""
-        if self.is_unrated(item_id):
+        if self.item_ids.find(item_id) is None and self.known_ids.find(item_id) is not None:
             raise UnknownId(
                 "the item had no ratings when the model was fitted.",
                 parameter="item_id",
@@ -107,10 +107,6 @@ class Catalogue:
             return self.item_ids.index_of(item_id)
         except UnknownId as error:
             raise error.replace(remedy=Advice.FIND_TITLE) from None
-
-    def is_unrated(self, item_id: object) -> bool:
-        """Return whether an item is known but not a column of the model."""
-        return self.item_ids.find(item_id) is None and self.known_ids.find(item_id) is not None
 
     def allowed(
         self,
@@ -173,7 +169,6 @@ class Catalogue:
 
     @cached_property
     def title_index(self) -> TitleIndex:
-        """The index of the titles."""
         return TitleIndex(self.titles, self.years, self.counts)
 
 

@@ -1,4 +1,4 @@
-"""From parameters to fitted models: the models that a `Recommender` fits, their checks, and the fit."""
+"""From parameters to fitted models: the default models, the checks of those that a caller chooses, and the fit."""
 
 from collections.abc import Iterator
 from copy import copy
@@ -20,18 +20,29 @@ from reelated.errors import (
     shorten,
     show_bytes,
 )
-from reelated.models import MODELS
+from reelated.models import BPMF, EASE, MODELS, ItemKNN
 from reelated.models.contracts import By
 from reelated.models.estimator import clone
 from reelated.parallel import Progress, part_of
 from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.defaults import default_ranker, default_rater
 from reelated.recommender.engine import NAMES, Models
 from reelated.recommender.state import State
 from reelated.recommender.weights import check_recency, fit_values, model_scale
 
+DEFAULT_MEMORY = 5_000_000_000
+"""Memory limit of a default model in bytes, if no `max_memory` is given."""
+MAX_BPMF_RATINGS = 3_000_000
+"""With more ratings the fit of a `BPMF` takes minutes, so that `ItemKNN` is the default."""
+
+EVENT_DROPOUT = 0.7
+"""`dropout` of the default ranker for implicit feedback, chosen on parts of the training data of four sets
+(benchmarks/tried.md)."""
+
+EVENT_MIN_WEIGHT = 0.75
+"""`min_weight` of the default ranker for events whose weights differ: the weights count little, because likes ranked
+better than logarithms of counts on two sets (docs/not-movies.md)."""
 NO_TIMES = "Times are not known for all ratings: all count alike, however old."
 
 
@@ -152,3 +163,38 @@ def ratings_onto(data: Dataset | Ratings | FrameLike, item_ids: Ids, scale: Scal
     elif len(values) and not scale.low <= values.min() <= values.max() <= scale.high:
         raise InputError(f"ratings from {values.min():g} to {values.max():g}: expected {scale}, as in the fit.")
     return replace(ratings, scale=scale)
+
+
+# --------------------------------------------------------------------------------------------------- default models
+def default_ranker(ratings: Ratings, max_memory: int | None) -> EASE | ItemKNN:
+    """Return the default ranker: `EASE`, or `ItemKNN` if `EASE` needs too much memory."""
+    X, ranker = ratings.matrix, default_ease(ratings.feedback, one_valued=ratings.is_one_valued)
+    if ranker.plan(X) <= (max_memory or DEFAULT_MEMORY):
+        return ranker
+    return neighbor_ranker(0.0 if ratings.feedback == "implicit" else float(X.data.min(initial=0)))
+
+
+def default_ease(feedback: Feedback, *, one_valued: bool) -> EASE:
+    """Return the default `EASE`; `one_valued`: all ratings are equal."""
+    if feedback == "explicit":
+        return EASE()
+    return EASE(dropout=EVENT_DROPOUT) if one_valued else EASE(dropout=EVENT_DROPOUT, min_weight=EVENT_MIN_WEIGHT)
+
+
+def default_rater(X: sp.csr_array, max_memory: int | None, ranker: Any) -> BPMF | ItemKNN:
+    """Return the default rater: `BPMF`, or `ItemKNN` for large data and without a ranker."""
+    rater = BPMF()
+    if ranker is not None and X.nnz <= MAX_BPMF_RATINGS and rater.plan(X) <= (max_memory or DEFAULT_MEMORY):
+        return rater
+    return neighbor_rater()
+
+
+def neighbor_ranker(lowest: float) -> ItemKNN:
+    """Return the default ranker for large data; `lowest` is the lowest rating."""
+    weighting: Any = "tf-idf" if lowest >= 0 else None
+    return ItemKNN(weighting=weighting, user_normalization=0.25, item_normalization=0.1, n_neighbors=200, shrinkage=10)
+
+
+def neighbor_rater() -> ItemKNN:
+    """Return the default rater for large data."""
+    return ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)

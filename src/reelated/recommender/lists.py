@@ -45,7 +45,6 @@ def item_list(
 
 
 def audience_list(rec: State, item: int, n: int, by: AudienceBy, user_ids: Ids) -> Recommendations[UserRow]:
-    """Return the list of users for an item."""
     catalogue, rows = rec.catalogue_, audience_rows(rec.engine, item, n, by, user_ids)
     left = len(user_ids) - int(catalogue.counts[item]) - len(rows)
     heading = f"Users for {catalogue.title(item)}, by {AUDIENCE_NAMES[by]}{catalogue.cold_start_note(item)}"

@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from reelated.errors import library_errors
 from reelated.models.arrays import ArraySpec, check_array, check_csr
+from reelated.ratings.matrix import canonical_csr
 
 MANIFEST = "model.json"
 CHECKSUMS = "SHA256SUMS"
@@ -95,9 +96,7 @@ class ModelFolder:
         with naming(f"{name}.indptr.npy"):
             indptr = self._mapped(f"{name}.indptr")
             check_csr(indptr, indices, data, shape, diagonal=diagonal)
-        matrix = sp.csr_array((data, indices, indptr), shape=shape)
-        matrix.has_canonical_format = True
-        return matrix
+        return canonical_csr(data, indices, indptr, shape)
 
     def _mapped(self, name: str) -> npt.NDArray[Any]:
         # copy-on-write: kernels would be compiled again for read-only arrays

@@ -37,7 +37,6 @@ class Query(NamedTuple):
         return float(self.row.data.mean(dtype=np.float64)) if self.row.nnz else 0.0
 
     def rating_of(self, item: int) -> float | None:
-        """Return the rating of an item, or None."""
         at = np.searchsorted(self.row.indices, item)
         return float(as_decimals(self.row.data[at])) if at < self.row.nnz and self.row.indices[at] == item else None
 

@@ -11,27 +11,11 @@ from reelated.recommender.rows import ItemRow, Prediction, SearchHit, SimilarRow
 
 Row = TypeVar("Row", bound=ItemRow | UserRow | SimilarRow | SearchHit | Prediction)
 _TYPES: dict[str, Any] = {
-    "rank": pl.Int64,
-    "title": pl.String,
-    "year": pl.Int64,
-    "genres": pl.List(pl.String),
-    "score": pl.Float64,
-    "predicted_rating": pl.Float64,
-    "n_neighbors_used": pl.Int64,
-    "adjusted_score": pl.Float64,
-    "above_user_mean": pl.Float64,
-    "source": pl.String,
-    "rating": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "similarity": pl.Float64,
-    "common_raters": pl.Int64,
-    "contribution": pl.Float64,
-    "liked": pl.Boolean,
-    "other": pl.Float64,
-    "match": pl.Float64,
-    "n_ratings": pl.Int64,
-}
+    "title": pl.String, "source": pl.String, "genres": pl.List(pl.String), "liked": pl.Boolean,
+    **dict.fromkeys(("rank", "year", "n_neighbors_used", "common_raters", "n_ratings"), pl.Int64),
+    **dict.fromkeys(("score", "predicted_rating", "adjusted_score", "above_user_mean", "rating"), pl.Float64),
+    **dict.fromkeys(("low", "high", "similarity", "contribution", "other", "match"), pl.Float64),
+}  # fmt: skip
 """Types of the columns of tables; ids have the type of the ids in the data."""
 _REASON = ("item_id", "title", "year", "rating", "similarity", "common_raters", "contribution", "liked")
 

@@ -14,15 +14,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated._version import __version__
-from reelated.errors import (
-    InputError,
-    check_choice,
-    check_flag,
-    check_memory,
-    check_noun,
-    check_number,
-    library_errors,
-)
+from reelated.errors import InputError, check_choice, check_flag, check_memory, check_noun, check_number, library_errors
 from reelated.models import MODELS, LinearItemModel
 from reelated.models.arrays import ArraySpec
 from reelated.models.biases import check_bounds

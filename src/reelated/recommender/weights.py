@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from reelated.errors import InputError, check_number
 from reelated.ratings import Ratings, Scale
 from reelated.ratings.events import confidence
+from reelated.ratings.matrix import canonical_csr, filtered_csr
 
 Floats = npt.NDArray[np.float32]
 
@@ -58,20 +59,11 @@ def model_values(
 
 def with_data(matrix: sp.csr_array, data: Any) -> sp.csr_array:
     """Return a matrix with the same sparsity and other values."""
-    if data is matrix.data:
-        return matrix
-    values = sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
-    values.has_canonical_format = True
-    return values
+    return matrix if data is matrix.data else canonical_csr(data, matrix.indices, matrix.indptr, matrix.shape)
 
 
 def fit_values(ratings: Ratings) -> sp.csr_array:
     """Return the matrix that models are fitted to, without the items in which users are not interested."""
     values, wanted = model_values(ratings.matrix.data, ratings.scale, ratings.feedback)
-    if wanted is None:
-        return with_data(ratings.matrix, values)
-    kept = np.flatnonzero(wanted)
-    indptr = np.concatenate([[0], np.cumsum(wanted > 0)])[ratings.matrix.indptr].astype(ratings.matrix.indptr.dtype)
-    X = sp.csr_array((values[kept], ratings.matrix.indices[kept], indptr), shape=ratings.matrix.shape)
-    X.has_canonical_format = True
-    return X
+    X = with_data(ratings.matrix, values)
+    return X if wanted is None else filtered_csr(X, wanted > 0)

@@ -6,6 +6,7 @@ not appear in the list of processes. `REELATED_INSTEAD_OF` is the version to rep
 
 import os
 import sys
+from contextlib import closing
 
 from reelated.errors import InputError
 from reelated.refit.refitting import refit
@@ -22,18 +23,12 @@ def main() -> None:
             raise InputError(expected, parameter="REELATED_MODELS")
         if number is not None and not number.isdecimal():
             raise InputError("expected the number of a version.", parameter="REELATED_INSTEAD_OF", value=number)
-        _refit(Versions(folder), None if number is None else int(number))
+        instead_of = None if number is None else int(number)
+        with_visitors = os.environ.get("REELATED_LEARN_FROM_VISITORS") == "True"
+        with closing(Store(os.environ.get("REELATED_STORE"))) as store:
+            refit(store, Versions(folder), instead_of=instead_of, with_visitors=with_visitors)
     except InputError as error:
         sys.exit(f"Error: {error}")
-
-
-def _refit(versions: Versions, instead_of: int | None) -> None:
-    store = Store(os.environ.get("REELATED_STORE"))
-    try:
-        with_visitors = os.environ.get("REELATED_LEARN_FROM_VISITORS") == "True"
-        refit(store, versions, instead_of=instead_of, with_visitors=with_visitors)
-    finally:
-        store.close()
 
 
 if __name__ == "__main__":  # a spawned process must not refit

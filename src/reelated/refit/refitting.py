@@ -5,11 +5,11 @@ import time
 from contextlib import suppress
 
 import numpy as np
-import scipy.sparse as sp
 
 from reelated.errors import InputError, library_errors, plural
 from reelated.map import ItemMap
 from reelated.ratings import Dataset
+from reelated.ratings.matrix import filtered_csr
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.fitting import fit_model, unfitted_models
@@ -118,10 +118,9 @@ def holdout_accuracy(recommender: Recommender, data: Dataset) -> dict[str, float
     if rater is None:
         return None
     holdout = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[:n_holdout])
-    train = np.delete(np.arange(matrix.nnz), holdout)
-    indptr = np.searchsorted(train, matrix.indptr).astype(matrix.indptr.dtype)
-    X = sp.csr_array((matrix.data[train], matrix.indices[train], indptr), shape=matrix.shape)
-    X.has_canonical_format = True  # deleting entries keeps the rows sorted: scipy need not check
+    is_train = np.ones(matrix.nnz, np.bool_)
+    is_train[holdout] = False
+    X = filtered_csr(matrix, is_train)
     items = Catalogue(data.items, data.ratings.item_ids, np.bincount(X.indices, minlength=X.shape[1]))
     fit_model(rater, X, data.ratings.scale[:2], items)
     users = np.searchsorted(matrix.indptr, holdout, side="right") - 1

@@ -81,7 +81,6 @@ class Versions:
         return self._read("attempt", _RESULT)
 
     def load(self, version: Version) -> Recommender:
-        """Load the model of a version."""
         return Recommender.load(self._model_path(version.number))
 
     def switch(self, number: int, forgotten: int) -> Version:
@@ -162,7 +161,6 @@ class Versions:
         return self.folder / "map.arrow"
 
     def record(self, outcome: Literal["switched", "refused", "failed"], why: str) -> RefitResult:
-        """Record the result of a refit."""
         last = self.last_attempt()
         counts = dict(last.counts) if last else {}
         counts[outcome] = counts.get(outcome, 0) + 1
@@ -235,7 +233,6 @@ class Versions:
 
 
 def _try_lock(file: TextIO) -> bool:
-    """Try to lock a file; return whether that succeeded."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,27 +68,20 @@ def choose_blocks(cost: npt.NDArray[np.float64], bytes_per_item: int, memory: in
     return Blocks(np.array(boundaries, np.int64), padded_length(int(np.diff(boundaries).max())) * bytes_per_item)
 
 
-@dataclass(frozen=True)
-class SendToBlocks:
+def send_to_blocks(
+    transform: Transform, blocks: Blocks, keys: npt.NDArray[np.int32], batches: Batches
+) -> Iterator[dict[str, list[Any]]]:
     """Task: send each user's transformed row to every block that contains one of its items."""
-
-    transform: Transform
-    blocks: Blocks
-    keys: npt.NDArray[np.int32]
-
-    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        n_items, block_of = int(self.blocks.boundaries[-1]), self.blocks.block_of_item
-        for record in records(batches):
-            users = UserRows.unpack([record["body"]])
-            rows = as_kernel_csr(self.transform(users.matrix(n_items)))
-            for band, members in activity_bands(UserRows(users.user_ids, rows)):
-                for block, positions in enumerate(rows_by_block(members.rows, block_of)[0]):
-                    if len(positions):
-                        cell = members if len(positions) == len(members.user_ids) else members.take(positions)
-                        yield {
-                            "key": [int(self.keys[block])], "block": [block], "band": [band],
-                            "ratings": [len(cell.rows.data)], "body": [cell.pack()],
-                        }  # fmt: skip
+    n_items, block_of = int(blocks.boundaries[-1]), blocks.block_of_item
+    for record in records(batches):
+        users = UserRows.unpack([record["body"]])
+        rows = as_kernel_csr(transform(users.matrix(n_items)))
+        for band, members in activity_bands(UserRows(users.user_ids, rows)):
+            for block, positions in enumerate(rows_by_block(members.rows, block_of)[0]):
+                if len(positions):
+                    cell = members if len(positions) == len(members.user_ids) else members.take(positions)
+                    counts = {"block": [block], "band": [band], "ratings": [len(cell.rows.data)]}
+                    yield {"key": [int(keys[block])], **counts, "body": [cell.pack()]}
 
 
 def activity_bands(users: UserRows) -> Iterator[tuple[int, UserRows]]:
@@ -202,7 +196,7 @@ def batch_cells(cells: Iterable[dict[str, Any]]) -> Iterator[UserRows]:
 
 def send_rows(rows: GroupedRatings, transform: Transform, blocks: Blocks) -> Any:
     """Return the users' transformed rows as cells, each for one block of items."""
-    task = SendToBlocks(transform, blocks, partition_keys(rows.frame.sparkSession, len(blocks)))
+    task = partial(send_to_blocks, transform, blocks, partition_keys(rows.frame.sparkSession, len(blocks)))
     return map_partitions(rows.frame, task, "key int, block int, band int, ratings long, body binary")
 
 

@@ -15,16 +15,22 @@ from reelated.ratings import FrameLike
 from reelated.ratings.dataset import item_table
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.defaults import default_ease, neighbor_ranker, neighbor_rater
 from reelated.recommender.engine import Models
-from reelated.recommender.fitting import check_models, fit_notes, is_default, set_fitted
+from reelated.recommender.fitting import (
+    check_models,
+    default_ease,
+    fit_notes,
+    is_default,
+    neighbor_ranker,
+    neighbor_rater,
+    set_fitted,
+)
 from reelated.recommender.storage import folder_beside
 from reelated.similarity import MAX_GRAM_BYTES
 from reelated.spark.grouping import GroupedRatings, count_cores, group_by_user
 from reelated.spark.models import FitContext, fit_bias_model, fit_ease, fit_knn, gram_bytes
-from reelated.spark.parquet_files import ParquetFiles
 from reelated.spark.rating_table import Columns, RatedItems, rating_files, rating_table, scan_items
-from reelated.spark.tasks import small_batches
+from reelated.spark.tasks import ParquetFiles, small_batches
 
 TASK_MEMORY = "1GB"
 """Default maximum size of a task's table."""

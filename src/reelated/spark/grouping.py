@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -17,9 +17,8 @@ from pyspark.sql import functions as sql
 from reelated._kernels import CSR
 from reelated.errors import InputError, plural
 from reelated.ratings import Ids
-from reelated.spark.parquet_files import ParquetFiles
 from reelated.spark.rating_table import RatedItems
-from reelated.spark.tasks import Batches, grouped_records, map_partitions, partition_keys, records
+from reelated.spark.tasks import Batches, ParquetFiles, grouped_records, map_partitions, partition_keys, records
 from reelated.spark.user_rows import UserRows, pack, unpack
 
 BUCKET_RATINGS = 2_000_000
@@ -52,37 +51,27 @@ class GroupedRatings(NamedTuple):
         return self.n_ratings / max(self.n_users, 1)
 
 
-@dataclass(frozen=True)
-class RankItems:
-    """Replace the column `item_id` by `item`, the popularity rank."""
-
-    item_ids: Ids
-    rank: npt.NDArray[np.int32]
-
-    def __call__(self, table: pl.DataFrame) -> pl.DataFrame:
-        return table.select(pl.exclude("item_id"), item=self.rank[self.item_ids.indices_of(table["item_id"])])
+RankItems = tuple[Ids, npt.NDArray[np.int32]]
+"""The items, and the popularity rank of each."""
 
 
 def rank_items(items: RatedItems) -> RankItems:
     """Rank the items by descending popularity."""
     rank = np.empty(len(items.ids), np.int32)
     rank[items.order] = np.arange(len(items.ids), dtype=np.int32)
-    return RankItems(items.ids, rank)
+    return items.ids, rank
 
 
-@dataclass(frozen=True)
-class PackBuckets:
-    """Task: distribute ratings over buckets of users, as packed cells."""
-
-    keys: npt.NDArray[np.int32]
-    rank_items: RankItems | None
-
-    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        for table in rebatched(batches, TABLE_ROWS):
-            ranked = table if self.rank_items is None else self.rank_items(table)
-            bucketed = ranked.with_columns(bucket=buckets_of(table["user_id"], len(self.keys)))
-            for (bucket,), ratings in sorted(bucketed.partition_by("bucket", as_dict=True, include_key=False).items()):
-                yield {"bucket": [int(self.keys[bucket])], "body": [pack(ratings.to_arrow())]}
+def pack_buckets(
+    keys: npt.NDArray[np.int32], ranked: RankItems | None, batches: Batches
+) -> Iterator[dict[str, list[Any]]]:
+    """Task: distribute ratings over buckets of users, as packed cells; ranks replace the ids of items."""
+    for table in rebatched(batches, TABLE_ROWS):
+        if ranked is not None:
+            table = table.select(pl.exclude("item_id"), item=ranked[1][ranked[0].indices_of(table["item_id"])])
+        bucketed = table.with_columns(bucket=buckets_of(table["user_id"], len(keys)))
+        for (bucket,), ratings in sorted(bucketed.partition_by("bucket", as_dict=True, include_key=False).items()):
+            yield {"bucket": [int(keys[bucket])], "body": [pack(ratings.to_arrow())]}
 
 
 def buckets_of(user_ids: pl.Series, n: int) -> pl.Series:
@@ -94,21 +83,16 @@ def buckets_of(user_ids: pl.Series, n: int) -> pl.Series:
     return user_ids.replace_strict(distinct, [zlib.crc32(text.encode()) % n for text in distinct])
 
 
-@dataclass(frozen=True)
-class GroupByUser:
+def group_cells(max_ratings: int | None, batches: Batches) -> Iterator[dict[str, list[Any]]]:
     """Task: group cells of ratings by user into cells of rows, most active users first."""
-
-    max_ratings: int | None  # per user
-
-    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        for _, cells in grouped_records(batches, "bucket"):
-            users, repeated = group_rows(read_cells(cells))
-            if self.max_ratings is not None:
-                users = cap_ratings(users, self.max_ratings)
-            for chunk in users.sorted_by_activity().chunks():
-                counts = {"users": [len(chunk.user_ids)], "ratings": [len(chunk.rows.data)], "repeated": [repeated]}
-                yield counts | {"body": [chunk.pack()]}
-                repeated = 0
+    for _, cells in grouped_records(batches, "bucket"):
+        users, repeated = group_rows(read_cells(cells))
+        if max_ratings is not None:
+            users = cap_ratings(users, max_ratings)
+        for chunk in users.sorted_by_activity().chunks():
+            counts = {"users": [len(chunk.user_ids)], "ratings": [len(chunk.rows.data)], "repeated": [repeated]}
+            yield counts | {"body": [chunk.pack()]}
+            repeated = 0
 
 
 def rebatched(batches: Batches, size: int) -> Iterator[pl.DataFrame]:
@@ -149,10 +133,11 @@ def cap_ratings(users: UserRows, max_ratings: int) -> UserRows:
 
 
 def pack_by_bucket(
-    table: Any, n_buckets: int, rank_items: RankItems | None = None, files: ParquetFiles | None = None
+    table: Any, n_buckets: int, ranked: RankItems | None = None, files: ParquetFiles | None = None
 ) -> Any:
     """Pack a table into cells of one bucket of users each; a partition holds all cells of its buckets."""
-    task, schema = PackBuckets(partition_keys(table.sparkSession, n_buckets), rank_items), "bucket int, body binary"
+    schema = "bucket int, body binary"
+    task = partial(pack_buckets, partition_keys(table.sparkSession, n_buckets), ranked)
     cells = map_partitions(table, task, schema) if files is None else files.map(task, schema)
     return cells.repartition(n_buckets, "bucket").sortWithinPartitions("bucket", "body")
 
@@ -187,7 +172,7 @@ def group_by_user(
     n_buckets = n_buckets or count_buckets(table.sparkSession, items.n_ratings)
     cells = pack_by_bucket(table.select("user_id", "item_id", "rating"), n_buckets, rank_items(items), files)
     schema = "users long, ratings long, repeated long, body binary"
-    frame = map_partitions(cells, GroupByUser(max_ratings), schema).persist(StorageLevel.DISK_ONLY)
+    frame = map_partitions(cells, partial(group_cells, max_ratings), schema).persist(StorageLevel.DISK_ONLY)
     users, ratings, repeated = frame.agg(sql.sum("users"), sql.sum("ratings"), sql.sum("repeated")).first()
     if repeated:
         frame.unpersist()
@@ -198,56 +183,48 @@ def group_by_user(
     return GroupedRatings(frame, items, int(users), int(ratings))
 
 
-@dataclass(frozen=True)
-class PartialSums:
+Statistics = Callable[[sp.csr_array], Numbers]
+"""A function from rows to sums for each item, shape (n_sums, n_items)."""
+
+
+def sum_partition(statistics: Statistics, n_items: int, batches: Batches) -> Iterator[dict[str, list[Any]]]:
     """Task: sum `statistics` over the rows of a partition, and split the sums into chunks of items."""
-
-    statistics: Callable[[sp.csr_array], Numbers]
-    n_items: int
-
-    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        total: Any = 0.0
-        for record in records(batches):
-            total = total + self.statistics(UserRows.unpack([record["body"]]).matrix(self.n_items))
-        context = TaskContext.get()
-        part = context.partitionId() if context else 0
-        for chunk, first in enumerate(range(0, self.n_items, CHUNK_ITEMS) if np.ndim(total) else ()):
-            yield {"chunk": [chunk], "part": [part], "body": [total[:, first : first + CHUNK_ITEMS].tobytes()]}
+    total: Any = 0.0
+    for record in records(batches):
+        total = total + statistics(UserRows.unpack([record["body"]]).matrix(n_items))
+    context = TaskContext.get()
+    part = context.partitionId() if context else 0
+    for chunk, first in enumerate(range(0, n_items, CHUNK_ITEMS) if np.ndim(total) else ()):
+        yield {"chunk": [chunk], "part": [part], "body": [total[:, first : first + CHUNK_ITEMS].tobytes()]}
 
 
 def add_partials(partials: Iterable[bytes], n_sums: int) -> Numbers:
     """Add the partial sums of a chunk, given in the order of the partitions, so that results are reproducible."""
     total: Any = 0.0
-    for partial in partials:
-        total = total + np.frombuffer(partial).reshape(n_sums, -1)
+    for body in partials:
+        total = total + np.frombuffer(body).reshape(n_sums, -1)
     return total
 
 
-@dataclass(frozen=True)
-class AddPartialSums:
+def add_partial_sums(n_sums: int, batches: Batches) -> Iterator[dict[str, list[Any]]]:
     """Task: add the partial sums of each chunk."""
-
-    n_sums: int
-
-    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        for (chunk,), partials in grouped_records(batches, "chunk"):
-            total = add_partials((partial["body"] for partial in partials), self.n_sums)
-            yield {"chunk": [chunk], "body": [total.tobytes()]}
+    for (chunk,), parts in grouped_records(batches, "chunk"):
+        yield {"chunk": [chunk], "body": [add_partials((part["body"] for part in parts), n_sums).tobytes()]}
 
 
-def sum_over_users(rows: GroupedRatings, statistics: Callable[[sp.csr_array], Numbers], n_sums: int) -> Numbers:
+def sum_over_users(rows: GroupedRatings, statistics: Statistics, n_sums: int) -> Numbers:
     """Return the sum of `statistics` over all users' rows, shape (n_sums, n_items), items by popularity."""
-    chunks = -(-rows.n_items // CHUNK_ITEMS)
-    partials = map_partitions(rows.frame, PartialSums(statistics, rows.n_items), "chunk int, part int, body binary")
-    n_partials = count_buckets(rows.frame.sparkSession, rows.n_ratings) * rows.n_items * n_sums
-    if n_partials <= DRIVER_SUMS:
-        found = sorted(partials.collect())
-        sums = [
-            add_partials((body for _, _, body in group), n_sums)
-            for _, group in groupby(found, key=lambda partial: partial["chunk"])
-        ]
+    task, schema = partial(sum_partition, statistics, rows.n_items), "chunk int, part int, body binary"
+    partials = map_partitions(rows.frame, task, schema)
+    if count_buckets(rows.frame.sparkSession, rows.n_ratings) * rows.n_items * n_sums <= DRIVER_SUMS:
+        by_chunk = groupby(sorted(partials.collect()), key=lambda row: row["chunk"])
+        sums = [add_partials((row["body"] for row in parts), n_sums) for _, parts in by_chunk]
     else:
+        chunks = -(-rows.n_items // CHUNK_ITEMS)
         shuffled = partials.repartition(min(chunks, 64), "chunk").sortWithinPartitions("chunk", "part")
-        found = sorted(map_partitions(shuffled, AddPartialSums(n_sums), "chunk int, body binary").collect())
-        sums = [np.frombuffer(body).reshape(n_sums, -1) for _, body in found]
+        task, schema = partial(add_partial_sums, n_sums), "chunk int, body binary"
+        sums = [
+            np.frombuffer(body).reshape(n_sums, -1)
+            for _, body in sorted(map_partitions(shuffled, task, schema).collect())
+        ]
     return np.concatenate(sums, axis=1)

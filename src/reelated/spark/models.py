@@ -1,7 +1,7 @@
 """Fit each model on a cluster: sums over the users' rows on the executors, the rest on the driver."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,20 +48,13 @@ class FitContext(NamedTuple):
     progress: Progress
 
 
-@dataclass(frozen=True)
-class ResidualSums:
-    """Statistics: the residuals of each item beyond the mean and the user biases, for one round of `BiasModel`."""
-
-    mean: float
-    item_bias: Numbers | None  # None in the first round
-    reg_user: float
-
-    def __call__(self, X: sp.csr_array) -> Numbers:
-        residuals = X.data.astype(np.float64) - self.mean
-        if self.item_bias is not None:
-            user_bias = row_means(X, residuals - self.item_bias[X.indices], self.reg_user)
-            residuals = residuals - np.repeat(user_bias, np.diff(X.indptr))
-        return np.bincount(X.indices, residuals, X.shape[1]).astype(np.float64)[None]
+def residual_sums(mean: float, item_bias: Numbers | None, reg_user: float, X: sp.csr_array) -> Numbers:
+    """Return the residuals of each item beyond the mean and the user biases; `item_bias` is None in the first round."""
+    residuals = X.data.astype(np.float64) - mean
+    if item_bias is not None:
+        user_bias = row_means(X, residuals - item_bias[X.indices], reg_user)
+        residuals = residuals - np.repeat(user_bias, np.diff(X.indptr))
+    return np.bincount(X.indices, residuals, X.shape[1]).astype(np.float64)[None]
 
 
 def counts_and_sums(X: sp.csr_array) -> Numbers:
@@ -77,7 +70,7 @@ def fit_bias_model(rows: GroupedRatings, model: BiasModel, scale: tuple[float, f
     mean = float(sums.sum() / counts.sum())
     bias: Any = None
     for _ in range(rounds):
-        (residuals,) = sum_over_users(rows, ResidualSums(mean, bias, reg_user), 1)
+        (residuals,) = sum_over_users(rows, partial(residual_sums, mean, bias, reg_user), 1)
         bias = np.divide(residuals, reg_item + counts, out=np.zeros(len(counts)), where=counts > 0)
     fitted.scale_, fitted.n_features_in_ = scale, rows.n_items
     fitted.set_learned(mean, in_item_order(bias, rows))
@@ -91,31 +84,19 @@ def in_item_order(by_rank: npt.NDArray[Any], rows: GroupedRatings) -> npt.NDArra
     return ordered
 
 
-@dataclass(frozen=True)
-class KnnValues:
-    """Transform: the values that `ItemKNN` computes similarities from; items are in popularity order."""
-
-    knn: ItemKNN
-    lengths: Numbers
-    mean_ratings: float  # of a user
-
-    def __call__(self, X: sp.csr_array) -> sp.csr_array:
-        if self.knn.similarity == "jaccard":
-            return sp.csr_array((np.ones(X.nnz, self.knn.dtype), X.indices, X.indptr), shape=X.shape)
-        values = weighted(self.knn.centered(X, self.knn.dtype), self.knn.weighting, self.lengths)
-        return normalize_users(values, self.knn.user_normalization, self.mean_ratings)
+def knn_values(knn: ItemKNN, lengths: Numbers, mean_ratings: float, X: sp.csr_array) -> sp.csr_array:
+    """Return the values that `ItemKNN` computes similarities from; items are in popularity order."""
+    if knn.similarity == "jaccard":
+        return sp.csr_array((np.ones(X.nnz, knn.dtype), X.indices, X.indptr), shape=X.shape)
+    values = weighted(knn.centered(X, knn.dtype), knn.weighting, lengths)
+    return normalize_users(values, knn.user_normalization, mean_ratings)
 
 
-@dataclass(frozen=True)
-class ItemTotals:
-    """Statistics: number of ratings, sum of squared values and number of additions of each item."""
-
-    transform: Transform
-
-    def __call__(self, X: sp.csr_array) -> Numbers:
-        lengths = np.diff(X.indptr)
-        terms = np.ones(X.nnz), np.square(self.transform(X).data, dtype=np.float64), np.repeat(lengths, lengths)
-        return np.stack([np.bincount(X.indices, term, X.shape[1]) for term in terms])
+def item_totals(transform: Transform, X: sp.csr_array) -> Numbers:
+    """Return the number of ratings, the sum of squared values and the number of additions of each item."""
+    lengths = np.diff(X.indptr)
+    terms = np.ones(X.nnz), np.square(transform(X).data, dtype=np.float64), np.repeat(lengths, lengths)
+    return np.stack([np.bincount(X.indices, term, X.shape[1]) for term in terms])
 
 
 class NeighborSearch(NamedTuple):
@@ -136,7 +117,7 @@ def find_neighbors(
     saved_sums: tuple[str, ...] = (),
 ) -> NeighborSearch:
     """Find the neighbours of every item on the executors."""
-    sizes, squares, cost = sum_over_users(rows, ItemTotals(transform), 3)
+    sizes, squares, cost = sum_over_users(rows, partial(item_totals, transform), 3)
     norms, order = np.sqrt(squares), rows.items.order
     bytes_per_item = row_bytes(rows.n_items, measure, np.dtype(dtype).itemsize)
     blocks = choose_blocks(cost, bytes_per_item, context.memory, count_cores(rows.frame.sparkSession))
@@ -152,7 +133,7 @@ def find_neighbors(
     return NeighborSearch(similarity, in_item_order(norms, rows), in_item_order(params.sizes, rows), read_sums)
 
 
-def prepare_knn(rows: GroupedRatings, knn: ItemKNN, scale: tuple[float, float]) -> tuple[ItemKNN, KnnValues]:
+def prepare_knn(rows: GroupedRatings, knn: ItemKNN, scale: tuple[float, float]) -> tuple[ItemKNN, Transform]:
     """Return the estimator with its offsets, and the transform of its similarity."""
     fitted = clone(knn)
     fitted.similarity_params()
@@ -171,7 +152,7 @@ def prepare_knn(rows: GroupedRatings, knn: ItemKNN, scale: tuple[float, float]) 
         fitted.offset_ = fit_bias_model(rows, BiasModel(), scale).offsets.items
     ranked = clone(fitted)  # the same estimator with its offsets in popularity order
     ranked.offset_ = fitted.offset_[rows.items.order]
-    return fitted, KnnValues(ranked, sums, rows.mean_ratings)
+    return fitted, partial(knn_values, ranked, sums, rows.mean_ratings)
 
 
 def fit_knn(rows: GroupedRatings, knn: ItemKNN, context: FitContext) -> ItemKNN:
@@ -183,15 +164,9 @@ def fit_knn(rows: GroupedRatings, knn: ItemKNN, context: FitContext) -> ItemKNN:
     return fitted
 
 
-@dataclass(frozen=True)
-class EaseValues:
-    """Transform: the values that `EASE` is fitted to."""
-
-    ease: EASE
-    mean_ratings: float  # of a user
-
-    def __call__(self, X: sp.csr_array) -> sp.csr_array:
-        return normalize_users(self.ease.weighted(X), self.ease.user_normalization, self.mean_ratings)
+def ease_values(ease: EASE, mean_ratings: float, X: sp.csr_array) -> sp.csr_array:
+    """Return the values that `EASE` is fitted to; `mean_ratings` is the mean number of ratings of a user."""
+    return normalize_users(ease.weighted(X), ease.user_normalization, mean_ratings)
 
 
 def fit_ease(rows: GroupedRatings, ease: EASE, context: FitContext) -> EASE:
@@ -208,7 +183,7 @@ def fit_ease(rows: GroupedRatings, ease: EASE, context: FitContext) -> EASE:
     n_candidates, max_weights = ease.n_candidates, ease.n_neighbors or n_items
     measure = SimilarityParams(n_neighbors=n_candidates or 1)  # the closed form uses no neighbours; 1 is the minimum
     saved_sums = ("sums",) if n_candidates else ("sums", "counts")
-    transform = EaseValues(fitted, rows.mean_ratings)
+    transform = partial(ease_values, fitted, rows.mean_ratings)
     search = find_neighbors(rows, transform, measure, ease.dtype, context, saved_sums)
     gram = search.read_sums("sums")
     if n_candidates is not None:

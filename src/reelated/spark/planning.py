@@ -1,5 +1,6 @@
 """`plan`: estimate the cost of a fit on a cluster from a sample of the users."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from reelated.spark.grouping import (
     rank_items,
     sum_over_users,
 )
-from reelated.spark.models import EaseValues, ItemTotals, prepare_knn
+from reelated.spark.models import ease_values, item_totals, prepare_knn
 from reelated.spark.rating_table import Columns, rating_table, scan_items
 from reelated.spark.tasks import small_batches
 
@@ -146,12 +147,12 @@ def _model_cost(model: Any, rows: GroupedRatings, n_parts: int, memory: int) -> 
     transform: Transform
     if isinstance(model, EASE):
         model.scale_ = scale
-        transform, n_sums = EaseValues(model, rows.mean_ratings), BIAS_SUMS
+        transform, n_sums = partial(ease_values, model, rows.mean_ratings), BIAS_SUMS
         measure = SimilarityParams(n_neighbors=model.n_candidates or 1)
     else:
         _, transform = prepare_knn(rows, model, scale)
         measure, n_sums = model.similarity_params(), BIAS_SUMS if "residual" in model.similarity else 2
-    cost = sum_over_users(rows, ItemTotals(transform), 3)[2] * n_parts
+    cost = sum_over_users(rows, partial(item_totals, transform), 3)[2] * n_parts
     spark = rows.frame.sparkSession
     bytes_per_item = row_bytes(n_items, measure, np.dtype(model.dtype).itemsize)
     blocks = choose_blocks(cost, bytes_per_item, memory, count_cores(spark))

@@ -1,7 +1,7 @@
 """Validate a Spark table of ratings, rename its columns, and count the ratings of every item."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +14,7 @@ from reelated.errors import InputError, plural, shorten
 from reelated.ratings import Ids, Scale
 from reelated.ratings.columns import RATING_ALIASES, named
 from reelated.ratings.dataset import check_scale, observed_scale
-from reelated.spark.parquet_files import ParquetFiles, parquet_files
-from reelated.spark.tasks import Batches
+from reelated.spark.tasks import Batches, ParquetFiles, parquet_files
 
 Columns = Mapping[str, str | None] | None
 INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
@@ -106,20 +105,14 @@ def _time_column(name: str, source: str, sql_type: str) -> Any:
     return _number_column(name, source, sql_type, "bigint")
 
 
-@dataclass(frozen=True)
-class CountRatings:
+def count_ratings(scale: Scale | None, batches: Batches) -> Iterator[pl.DataFrame]:
     """Task: count the ratings by item, value and fault, as Spark does for tables that are no files."""
-
-    scale: Scale | None
-
-    def __call__(self, batches: Batches) -> Iterator[pl.DataFrame]:
-        """Yield a table for each batch."""
-        rating = pl.col("rating").cast(pl.Float64)
-        incomplete = pl.any_horizontal(pl.col("user_id", "item_id").is_null(), ~rating.is_finite().fill_null(False))
-        off_scale = pl.lit(False) if self.scale is None else ~rating.is_between(self.scale.low, self.scale.high)
-        fault = pl.when(incomplete).then(1).when(off_scale).then(2).otherwise(0)
-        for batch in batches:
-            yield pl.DataFrame(batch).group_by("item_id", rating, fault=fault).len("n")
+    rating = pl.col("rating").cast(pl.Float64)
+    incomplete = pl.any_horizontal(pl.col("user_id", "item_id").is_null(), ~rating.is_finite().fill_null(False))
+    off_scale = pl.lit(False) if scale is None else ~rating.is_between(scale.low, scale.high)
+    fault = pl.when(incomplete).then(1).when(off_scale).then(2).otherwise(0)
+    for batch in batches:
+        yield pl.DataFrame(batch).group_by("item_id", rating, fault=fault).len("n")
 
 
 def scan_items(
@@ -134,7 +127,7 @@ def scan_items(
         groups = flagged.groupBy(*keys).agg(sql.count(sql.lit(1)).alias("n")).persist()
     else:
         schema = f"item_id {'long' if item_type == 'bigint' else item_type}, rating double, fault int, n long"
-        parts = files.map(CountRatings(given), schema)
+        parts = files.map(partial(count_ratings, given), schema)
         groups = parts.groupBy(*keys).agg(sql.sum("n").alias("n")).persist()
     try:
         _check_faults(groups, flagged, given)

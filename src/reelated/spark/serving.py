@@ -1,8 +1,7 @@
 """Recommend to all users, and find audiences of items, from a model folder and a Spark table of ratings."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,23 +86,16 @@ def recommend(
     sorted_by(rec, by)
     rec.catalogue_.allowed(**filters)  # type: ignore[arg-type]
     cells, user_type = _pack_ratings(ratings, columns, rec)
-    task = RecommendTask(handle, check_integer("n", n, 1), {"by": by, **filters})
+    task = partial(recommend_task, handle, check_integer("n", n, 1), {"by": by, **filters})
     item_type = SQL_TYPES[rec.item_ids.type_name]
     schema = f"user_id {user_type}, item_id {item_type}, title string, rank int, {NUMBERS}, source string"
     return map_partitions(cells, task, schema)
 
 
-@dataclass(frozen=True)
-class RecommendTask:
+def recommend_task(handle: ModelHandle, n: int, options: dict[str, Any], batches: Batches) -> Iterator[pl.DataFrame]:
     """Task: recommend to the users of each bucket."""
-
-    handle: ModelHandle
-    n: int
-    options: dict[str, Any]
-
-    def __call__(self, batches: Batches) -> Iterator[pl.DataFrame]:
-        for rec in recommenders(self.handle, batches):
-            yield from rec.recommend_batch(self.n, **self.options)
+    for rec in recommenders(handle, batches):
+        yield from rec.recommend_batch(n, **options)
 
 
 def recommenders(handle: ModelHandle, batches: Batches) -> Iterator[Recommender]:
@@ -180,7 +172,7 @@ def audience(
         f"position int, candidate_key double, sort_key double, item_id {item_type}, title string, user_id {user_type}, "
         f"rank int, {NUMBERS}, adjusted_score double, above_user_mean double"
     )
-    users = map_partitions(cells, AudienceTask(handle, tuple(items), n, sort_by), schema)
+    users = map_partitions(cells, partial(audience_task, handle, tuple(items), n, sort_by), schema)
     # the two selections of the local engine: first the candidates, then the top n of them
     for column, n_kept in (("candidate_key", CANDIDATES * n if sort_by == "adjusted_score" else n), ("sort_key", n)):
         window = Window.partitionBy("position").orderBy(sql.col(column).desc(), "user_id")
@@ -188,20 +180,14 @@ def audience(
     return users.orderBy("position", "rank").drop("position", "candidate_key", "sort_key")
 
 
-@dataclass(frozen=True)
-class AudienceTask:
+def audience_task(
+    handle: ModelHandle, items: tuple[int, ...], n: int, by: AudienceBy, batches: Batches
+) -> Iterator[pl.DataFrame]:
     """Task: find the candidates of each bucket for the audience of each item."""
-
-    handle: ModelHandle
-    items: tuple[int, ...]
-    n: int
-    by: AudienceBy
-
-    def __call__(self, batches: Batches) -> Iterator[pl.DataFrame]:
-        for rec in recommenders(self.handle, batches):
-            for position, (audience, candidate_key) in enumerate(candidates(rec.engine, self.items, self.n, self.by)):
-                every_row = [np.arange(len(audience.users))]
-                table = audience_table([audience], every_row, [self.items[position]], rec.user_ids, rec.catalogue_)
-                sort_keys = {"candidate_key": candidate_key, "sort_key": audience.number(self.by)}
-                series = (pl.Series(name, values, pl.Float64) for name, values in sort_keys.items())
-                yield table.select(pl.lit(position, pl.Int32).alias("position"), *series, pl.all())
+    for rec in recommenders(handle, batches):
+        for position, (audience, candidate_key) in enumerate(candidates(rec.engine, items, n, by)):
+            every_row = [np.arange(len(audience.users))]
+            table = audience_table([audience], every_row, [items[position]], rec.user_ids, rec.catalogue_)
+            sort_keys = {"candidate_key": candidate_key, "sort_key": audience.number(by)}
+            series = (pl.Series(name, values, pl.Float64) for name, values in sort_keys.items())
+            yield table.select(pl.lit(position, pl.Int32).alias("position"), *series, pl.all())

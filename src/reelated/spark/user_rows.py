@@ -10,6 +10,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from reelated._kernels import CSR
+from reelated.ratings.matrix import canonical_csr
 from reelated.similarity import take_rows
 
 CELL_RATINGS = 250_000
@@ -29,11 +30,7 @@ class UserRows(NamedTuple):
         return np.diff(self.rows.indptr)
 
     def matrix(self, n_items: int) -> sp.csr_array:
-        matrix = sp.csr_array(
-            (self.rows.data, self.rows.indices, self.rows.indptr), shape=(len(self.user_ids), n_items)
-        )
-        matrix.has_canonical_format = True
-        return matrix
+        return canonical_csr(self.rows.data, self.rows.indices, self.rows.indptr, (len(self.user_ids), n_items))
 
     def take(self, users: npt.NDArray[np.integer[Any]]) -> "UserRows":
         """Return the rows at the given positions."""

@@ -74,7 +74,6 @@ class Database:
             raise StoreUnavailable(f"The disk of the store is full: less than {MIN_FREE // 10**6} MB are free.")
 
     def close(self) -> None:
-        """Close all connections."""
         self.engine.dispose()
 
     @contextmanager

@@ -67,7 +67,6 @@ class Export(NamedTuple):
         return Dataset(ratings, item_table(self.items, item_ids), self.users, name=info.name, noun=info.noun)
 
     def hidden_ids(self) -> list[Any]:
-        """Return the ids of the hidden items."""
         return self.items.filter("hidden")["item_id"].to_list()
 
 

@@ -126,7 +126,6 @@ class ItemQueries(InfoQueries):
             return [(key, text) for text, key in connection.execute(_KEYS)]
 
     def item(self, item_id: Any) -> StoredItem:
-        """Return one item."""
         with self._reading() as connection:
             key = self._item_key(connection, item_id)
             return self._as_items(connection, sa.select(*_COLUMNS).where(items.c.item_key == key))[0]
@@ -164,7 +163,6 @@ class ItemQueries(InfoQueries):
             return bool(connection.scalar(query))
 
     def hidden_keys(self) -> frozenset[int]:
-        """Return the keys of the hidden items."""
         ((keys,),) = self._hidden()
         return frozenset(json.loads(keys) if self.dialect == "sqlite" else keys or ())
 

@@ -14,10 +14,7 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite auto-increm
 
 # metadata of the store: types of ids, scale, name, and counters
 facts = sa.Table(
-    "facts",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
+    "facts", metadata, sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False)
 )
 
 users = sa.Table(

@@ -48,7 +48,6 @@ class UserQueries(ItemQueries):
         self._profile = PreparedStatement(_profile_statement(self.dialect), self.engine, self._file.check)
 
     def close(self) -> None:
-        """Close all connections."""
         self._rate.close()
         super().close()
 

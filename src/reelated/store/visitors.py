@@ -83,7 +83,6 @@ class VisitorQueries(ItemQueries):
             connection.execute(self._upsert(self._insert(visitor_ratings), ["rating", "rated_at"]), rows)
 
     def dismissed(self, visitor_id: str) -> list[Any]:
-        """Return the items that a visitor dismissed."""
         query = sa.select(items.c.item_id).select_from(dismissed.join(visitors).join(items))
         query = query.where(visitors.c.visitor_id == visitor_id).order_by(items.c.item_key)
         with self._reading() as connection:

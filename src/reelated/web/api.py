@@ -19,8 +19,8 @@ from reelated.recommender.catalogue import parse_years
 from reelated.store import Event, StoredItem
 from reelated.web import schemas
 from reelated.web.errors import ERROR_RESPONSES
-from reelated.web.guard import GuardedRoute, check_key
 from reelated.web.metrics import Metrics
+from reelated.web.security import GuardedRoute, check_key
 from reelated.web.service import Service
 from reelated.web.store_work import StoreWork
 

@@ -133,6 +133,5 @@ async def _handle_http(request: Request, error: Exception) -> Response:
 
 
 def unexpected_error(request: Request) -> Response:
-    """Return the response to an unexpected exception."""
     detail = "The service failed; your request is not the cause. The log has the details under this X-Request-ID."
     return error_response(request, 500, detail)

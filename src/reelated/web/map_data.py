@@ -10,9 +10,8 @@ import numpy as np
 import orjson
 
 from reelated.map import ItemMap, draw
-from reelated.map.embedding import has_place
-from reelated.map.groups import Groups, groups_of
-from reelated.map.labels import group_centres
+from reelated.map.item_map import has_place
+from reelated.map.labels import Groups, group_centres, groups_of
 from reelated.map.picture import OTHER, palette
 from reelated.recommender import Recommender
 from reelated.recommender.title_search import main_title

@@ -215,8 +215,7 @@ class ColoringOut(BaseModel):
 
     names: list[str]
     colors: Annotated[
-        list[tuple[str, str]],
-        Field(description="On light and on dark background; the last pair is for −1."),
+        list[tuple[str, str]], Field(description="On light and on dark background; the last pair is for −1.")
     ]
     of: list[int]
     homes: Annotated[list[int | None], Field(description="For each group, the index of its central item.")]

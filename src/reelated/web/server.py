@@ -20,9 +20,8 @@ from uvicorn.supervisors import multiprocess
 
 from reelated.errors import InputError
 from reelated.web.app import create_app
-from reelated.web.http_parser import LimitedProtocol
 from reelated.web.service_options import ServiceOptions
-from reelated.web.shutdown import DrainingServer, Worker, Workers
+from reelated.web.shutdown import DrainingServer, LimitedProtocol, Worker, Workers
 
 PR_SET_PDEATHSIG = 1
 _STANDARD_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}

@@ -22,8 +22,8 @@ from reelated.recommender.elicitation import elicitation_order
 from reelated.recommender.query import Query, query_of_profile
 from reelated.refit import Version, Versions
 from reelated.store import Profile, Store, StoredItem, StoreInfo
-from reelated.web.hidden_items import HiddenItems
 from reelated.web.map_data import MapData
+from reelated.web.store_work import HiddenItems
 
 log = logging.getLogger("reelated.web")
 VISITORS_WAIT = 3600

@@ -1,20 +1,25 @@
-"""`DrainingServer`: answers the requests that were sent before it was asked to stop.
+"""`LimitedProtocol`, uvicorn's HTTP parser with a limit on headers, and `DrainingServer`, which loses no request.
 
 Closing a socket resets the connections that wait in it to be accepted, and a connection with unread bytes. So the
-server accepts and reads what the kernel holds before it closes anything.
+server accepts and reads what the kernel holds before it closes anything, and answers what was sent before it stops.
 """
 
 import asyncio
+import fcntl
 import select
 import socket
+import struct
+import termios
 import time
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
-from reelated.web.http_parser import LimitedProtocol
-
+MAX_HEAD = 65_536
+"""Maximum number of bytes of a head: the address and all headers; or of the trailers after a body."""
 ACCEPTING = 10.0
 """Seconds for connections that wait to be accepted; a busy site always has new ones."""
 IDLE = 0.25
@@ -23,6 +28,58 @@ RECEIVING = 5.0
 """Seconds without a byte until a request that was sent in part is given up."""
 LONGEST = 30.0
 """Seconds after which nothing more is read."""
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """Closes a connection whose address, headers or trailers are too long; the parser itself has no limit."""
+
+    def __init__(self, *args: Any, **params: Any) -> None:
+        super().__init__(*args, **params)
+        self._unfinished = 0
+
+    @property
+    def has_part_of_head(self) -> bool:
+        """Whether the address, the headers or the trailers of a request have arrived in part."""
+        return self._unfinished > 0
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether bytes of this connection are unread in the kernel; closing it would then reset it."""
+        file = self.transport.get_extra_info("socket").fileno()
+        return struct.unpack("i", fcntl.ioctl(file, termios.FIONREAD, bytes(4)))[0] > 0
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, unless the next request has come in at the same time."""
+        if not self.transport.is_closing() and not self.has_unread:
+            self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse a part of the stream."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        self._unfinished += len(data)
+        if self._is_complete:
+            self._unfinished, self._is_complete = 0, False
+        elif self._unfinished > MAX_HEAD:
+            self.send_400_response(f"The address and the headers are larger than {MAX_HEAD} bytes.")
+
+    _is_complete = False
+
+    def on_headers_complete(self) -> None:
+        """Start a request."""
+        self._is_complete = True
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, whose size the application limits."""
+        self._is_complete = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._is_complete = True
+        super().on_message_complete()
 
 
 class DrainingServer(uvicorn.Server):

@@ -1,9 +1,15 @@
 """Published evaluation protocols by name: their exact splits and metrics, and the figures that others published."""
 
 from reelated.evaluation.protocols.interactions import AMAZON_BOOK, AMAZON_CDS, GOWALLA, ML1M_LCFN, YELP
-from reelated.evaluation.protocols.ml1m import FOLDS_1M, INFINITE_AE, NCF
-from reelated.evaluation.protocols.ml20m import LIANG
-from reelated.evaluation.protocols.ml100k import AUDIENCE, FOLDS, MICROSOFT
+from reelated.evaluation.protocols.movielens_protocols import (
+    AUDIENCE,
+    FOLDS,
+    FOLDS_1M,
+    INFINITE_AE,
+    LIANG,
+    MICROSOFT,
+    NCF,
+)
 from reelated.evaluation.protocols.protocol import Protocol, Published
 
 RATING_PROTOCOLS = (FOLDS, MICROSOFT, AUDIENCE, FOLDS_1M, NCF, INFINITE_AE, LIANG)

@@ -4,17 +4,9 @@ import time
 
 from starlette.responses import Response
 
+from reelated.errors import plural
 from reelated.web.pages.sessions import LIFETIMES, VISITOR
 from reelated.web.pages.site import PageRequest, Site, redirect
-
-
-def register(site: Site) -> None:
-    """Register these pages."""
-    site.add("GET", "/how", how_it_works)
-    site.add("POST", "/erase", erase)
-    site.add("GET", "/sign-in", sign_in_form)
-    site.add("POST", "/sign-in", sign_in)
-    site.add("POST", "/sign-out", sign_out)
 
 
 def how_it_works(site: Site, request: PageRequest) -> Response:
@@ -37,8 +29,7 @@ def ago(seconds: float) -> str:
     """Format an age, such as "3 hours ago"."""
     for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {name}{'' if count == 1 else 's'} ago"
+            return f"{plural(int(seconds // size), name)} ago"
     return "less than a minute ago"
 
 
@@ -51,7 +42,6 @@ def erase(site: Site, request: PageRequest) -> Response:
 
 
 def sign_in_form(site: Site, request: PageRequest) -> Response:
-    """Show the sign-in form."""
     if request.session.is_operator:
         return redirect(request.query.get("back", "/users"))
     return site.render(request, "sign_in", back=request.query.get("back", "/users"), wrong=False)

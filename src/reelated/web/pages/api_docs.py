@@ -7,10 +7,6 @@ from starlette.responses import Response
 from reelated.web.pages.site import PageRequest, Site
 
 
-def register(site: Site) -> None:
-    site.add("GET", "/docs", show)
-
-
 class SchemaField(NamedTuple):
     """One field of a schema, or one parameter of a route."""
 

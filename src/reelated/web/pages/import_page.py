@@ -30,11 +30,6 @@ class Imported(NamedTuple):
     n_left_out: int
 
 
-def register(site: Site) -> None:
-    site.add("GET", "/import", form)
-    site.add("POST", "/import", upload)
-
-
 def form(site: Site, request: PageRequest) -> Response:
     return _page(site, request)
 

@@ -13,10 +13,6 @@ from reelated.web.pages.site import PageRequest, Site
 N_SIMILAR, N_AUDIENCE = 10, 10
 
 
-def register(site: Site) -> None:
-    site.add("GET", "/items/{item_id}", show)
-
-
 class HistogramBar(NamedTuple):
     """One bar of a histogram: label, count, and length from 0 to 100."""
 

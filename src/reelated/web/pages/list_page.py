@@ -23,11 +23,6 @@ N_DISMISSED_WITH = 10
 """Number of similar items that are excluded along with a dismissed item."""
 
 
-def register(site: Site) -> None:
-    site.add("GET", "/list", show)
-    site.add("POST", "/dismiss", dismiss)
-
-
 class VisitorProfile(NamedTuple):
     """A visitor's ratings, the newest first, the same ratings by item, and the dismissed items."""
 

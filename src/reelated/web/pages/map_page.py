@@ -14,11 +14,6 @@ SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'no
 """The content security policy of the SVG, which has inline styles and no scripts."""
 
 
-def register(site: Site) -> None:
-    site.add("GET", "/map", show)
-    site.add("GET", "/map.svg", svg)
-
-
 def show(site: Site, request: PageRequest) -> Response:
     """Show the map with the visitor's ratings and the selected item."""
     site.service.map_data()  # raises `NoMap`; the script fetches the map itself from the API

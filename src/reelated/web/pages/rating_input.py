@@ -33,7 +33,6 @@ class RatingInput(NamedTuple):
 
     @classmethod
     def of(cls, scale: Scale, feedback: Feedback = "explicit", verb: str = "") -> "RatingInput":
-        """Return the buttons of a scale."""
         low, high, step = scale
         if feedback == "implicit" or low == high:
             verb = verb or "have"

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from reelated.errors import InputError
-from reelated.map.groups import Groups, groups_of
+from reelated.map.labels import Groups, groups_of
 from reelated.recommender.catalogue import Catalogue
 from reelated.web.pages.list_page import parse_count, visitor_list, visitor_profile
 from reelated.web.pages.site import PageRequest, Site, redirect
@@ -16,13 +16,6 @@ N_TILES = 12
 MAX_HITS = 8
 ENOUGH = 15
 """Number of ratings after which the precision for held-out users is well above that of popular items."""
-
-
-def register(site: Site) -> None:
-    site.add("GET", "/", start)
-    site.add("GET", "/search", search)
-    site.add("GET", "/ratings", ratings)
-    site.add("POST", "/rate", rate)
 
 
 def start(site: Site, request: PageRequest) -> Response:

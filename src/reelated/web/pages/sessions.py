@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from reelated.store import Store
-from reelated.web.guard import is_equal
-from reelated.web.security import netloc
+from reelated.web.security import is_equal, netloc
 
 VISITOR, OPERATOR = "reelated_visitor", "reelated_operator"
 LIFETIMES = {VISITOR: 180 * 86400, OPERATOR: 12 * 3600}

@@ -27,7 +27,7 @@ NAVIGATION = (
     ("/users", "Users"),
     ("/how", "How it works"),
 )
-"""Pages in menu order; a page that is not registered is left out."""
+"""Pages in menu order."""
 _IMPLICIT_LABELS = {"Rate": "Start", "Your stars": "What you have"}
 """Menu labels for implicit feedback."""
 FOR_OPERATORS = ("/users",)
@@ -78,7 +78,6 @@ class Site:
         self.work = work
         self.sessions = Sessions(service.store, options.api_key)
         self.renderer = Renderer(options.image_origin)
-        self.paths: set[str] = set()
         self.router = APIRouter(include_in_schema=False)
         self.router.add_api_route("/static/{version}/{name}", self._static, response_model=None)
 
@@ -89,7 +88,6 @@ class Site:
             form = read_form(await request.body(), request.headers.get("content-type", ""))
             return await self.work.run(self._handle, handler, request, form, operator)
 
-        self.paths.add(path)
         self.router.add_api_route(path, handle, methods=[method], response_model=None)
 
     def _handle(self, handler: Handler, request: Request, form: Form, operator: bool) -> Response:
@@ -136,7 +134,7 @@ class Site:
         menu = [
             (path, _IMPLICIT_LABELS.get(label, label) if implicit else label)
             for path, label in NAVIGATION
-            if path in self.paths and (is_operator or path not in FOR_OPERATORS)
+            if is_operator or path not in FOR_OPERATORS
         ]
         context |= {"session": session, "menu": menu, "path": request.scope["path"], "predicts": self.service.predicts}
         return self.renderer.page(template, status, context, accepts_gzip(request))

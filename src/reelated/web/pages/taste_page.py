@@ -26,13 +26,6 @@ N_LISTED = 5
 PICTURE_CACHE = {"Cache-Control": "private, max-age=3600"}
 
 
-def register(site: Site) -> None:
-    site.add("GET", "/taste", show)
-    site.add("GET", "/shared", shared)
-    site.add("GET", "/shared.png", picture)
-    site.add("GET", "/my-data", download)
-
-
 def show(site: Site, request: PageRequest) -> Response:
     """Show the taste of the visitor, with the link."""
     profile = visitor_profile(site, request)

@@ -15,13 +15,6 @@ from reelated.web.pages.site import PageRequest, Site, redirect
 PAGE_SIZE, N_ACTIVE, MAX_GENRES, N_VERSIONS, N_ITEMS = 50, 24, 12, 8, 5
 
 
-def register(site: Site) -> None:
-    site.add("GET", "/users", choose, operator=True)
-    site.add("GET", "/users/{user_id}", show, operator=True)
-    site.add("POST", "/refit", refit, operator=True)
-    site.add("POST", "/serve-version", serve_version, operator=True)
-
-
 def choose(site: Site, request: PageRequest) -> Response:
     """Show the state of the service and a search for users; redirect to a user whose id was searched for."""
     user_id, status, found = request.query.get("user_id", "").strip(), 200, []
