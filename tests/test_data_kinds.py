@@ -525,6 +525,17 @@ def test_ids_of_other_types_are_read(ids, first):
         assert read(source, invalid="drop").ratings.user_ids[0] == first
 
 
+@pytest.mark.parametrize("as_objects", [False, True])
+def test_periods_and_long_floats_are_read(as_objects):
+    days = pd.Series(pd.period_range("2020-01-01", periods=2, freq="D"))
+    ratings = np.array([4, 5], np.longdouble)
+    frame = {"user": [1, 2], "item": [1, 2], "rating": ratings, "date": days.astype(object) if as_objects else days}
+    for source in (frame, pd.DataFrame(frame)):
+        read_back = read(source).ratings
+        assert read_back.timestamps.tolist() == [1_577_836_800, 1_577_923_200]
+        assert read_back.matrix.data.tolist() == [4, 5]
+
+
 @pytest.mark.parametrize("column", ["user", "item", "rating", "timestamp"])
 @pytest.mark.parametrize("value", [{1}, object(), 1j, [1], {"a": 1}, b"\0", dt.time(1), ..., float, 10**30])
 def test_a_column_that_cannot_be_read_is_named(column, value):

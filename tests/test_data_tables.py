@@ -48,6 +48,7 @@ def rows(source, **options):
         ("mine.csv.gz", gzip.compress(HEADED.encode(), mtime=0)),
         ("unknown ending", HEADED),
         ("mine.csv", HEADED.encode("utf-16")),
+        ("mine.csv", HEADED.encode("utf-32")),
     ],
 )
 def test_text_with_any_separator_is_read(tmp_path, name, data):

@@ -141,7 +141,7 @@ def import_source(store: "Store", source: str, options: Options) -> None:
 
     # The key identifies this import: an interrupted one with the same key is resumed.
     extras = [fingerprint(options.reading[name]) for name in ("items", "users") if name in options.reading]
-    key = " ".join([fingerprint(source), repr(options), *extras])
+    key = " ".join([fingerprint(source), repr(sorted(options.reading.items())), *extras])
     from reelated.store import is_export, read_export
 
     with working("Importing") as progress:

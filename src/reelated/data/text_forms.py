@@ -44,7 +44,9 @@ _FIRST_BLOCK = re.compile(rb"\s*\d+:[ \t]*\r?\n\s*\d+(?:,|\r?\n|\Z)|\s*\d+\|\d+[
 def as_utf8(label: str, data: bytes, encoding: str | None = None) -> tuple[bytes, list[str]]:
     r"""Return text as UTF-8 with a note on bytes that are not; without `encoding`, these are Windows-1252."""
     notes: list[str] = []
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        data = _decode(label, data, "utf-32")
+    elif data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = _decode(label, data, "utf-16")
     elif encoding and not (data.isascii() and b"\0" not in data):  # only some of several files need the encoding
         data = _decode(label, data, encoding)

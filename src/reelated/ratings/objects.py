@@ -25,6 +25,8 @@ def as_series(name: str, values: Any) -> pl.Series:
     kind = getattr(getattr(values, "dtype", None), "kind", "")
     if kind == "c":
         raise InputError(f"Column {name!r} holds complex numbers: expected real numbers, dates or text.")
+    if kind == "f" and values.dtype.itemsize > 8:
+        values = values.astype(np.float64)
     if kind == "M":
         values = values.astype("datetime64[us]")  # polars does not know seconds
     try:
@@ -50,6 +52,8 @@ def without_objects(column: pl.Series) -> pl.Series:
 def _from_pandas(values: Any) -> Any:
     """Return a pandas column as an array of numbers, times or objects, with None for what is missing."""
     kind = values.dtype.kind
+    if type(values.dtype).__name__ == "PeriodDtype":
+        values, kind = values.dt.to_timestamp(), "M"
     if getattr(values.dtype, "tz", None) is not None:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
     elif kind not in "iufbMc" or (kind in "iufb" and not isinstance(values.dtype, np.dtype)):
@@ -67,6 +71,8 @@ def _simple(value: Any) -> Any:
         return list(value)
     if isinstance(value, np.generic):
         return value.item()
+    if hasattr(value, "to_timestamp") and hasattr(value, "freq"):  # a period of pandas
+        value = value.to_timestamp()
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
     return value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
