@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import astuple
 
 import numpy as np
 import pandas as pd
@@ -473,7 +474,8 @@ def test_the_bootstrap_interval_is_about_as_wide_as_the_normal_one(two):
 def test_the_batch_size_of_resamples_changes_nothing(two, monkeypatch):
     expected = two[1].rows(resamples=50)
     monkeypatch.setattr(bootstrap, "MAX_CELLS", 5000)
-    assert two[1].rows(resamples=50) == expected
+    for row, same in zip(two[1].rows(resamples=50), expected, strict=True):
+        assert astuple(row) == pytest.approx(astuple(same), rel=1e-12, nan_ok=True)  # BLAS adds in another order
 
 
 def test_by_entity_sums_to_every_metric(two):
