@@ -54,10 +54,7 @@ class PosteriorScorer:
             return kernels.bpmf_pairs(start, stop, self.rows, pairs, self.samples, with_deviation)
 
         if one_row:
-            if is_rated.any():
-                means, variances = part(0, len(rows))
-            else:
-                means, variances = kernels.bpmf_items(self.user, items, self.samples, with_deviation)
+            means, variances = part(0, len(rows))
             return self.mean + self.std * means, self.std * np.sqrt(variances), is_rated
         starts = np.diff(pairs.users, prepend=-1) > 0
         cost = np.where(starts, np.diff(self.matrix.indptr)[pairs.users] + 10.0, 1.0) * self._per_rating
@@ -79,7 +76,7 @@ class PosteriorScorer:
 
         def part(start: int, stop: int) -> Numbers:
             if n_rows == 1:
-                means, _ = kernels.bpmf_items(self.user, np.arange(n_items, dtype=np.int32), self.samples, False)
+                means = kernels.bpmf_items(self.user, np.arange(n_items, dtype=np.int32), self.samples)
                 means[self.matrix.indices], dense = np.nan, means[None]
             else:
                 dense = kernels.bpmf_rows(start, stop, self.rows, self.samples)
