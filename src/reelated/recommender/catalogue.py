@@ -28,6 +28,7 @@ class Catalogue:
         self.item_ids = item_ids
         self.counts = counts
         columns = items.join(pl.DataFrame({"item_id": item_ids.values}), on="item_id", how="semi").sort("item_id")
+        self.ids: list[Any] = item_ids.values.to_list()
         self.titles: list[str] = columns["title"].to_list()
         self.years: list[int | None] = columns["year"].to_list()
         self.genres: list[tuple[str, ...]] = [tuple(genres) for genres in columns["genres"].to_list()]
@@ -48,7 +49,7 @@ class Catalogue:
     def row(self, index: int) -> dict[str, Any]:
         """Return `item_id title year genres` of a column."""
         return {
-            "item_id": self.item_ids[index],
+            "item_id": self.ids[index],
             "title": self.titles[index],
             "year": self.years[index],
             "genres": self.genres[index],

@@ -167,13 +167,13 @@ def liked_above(query: Query, scale: Scale | None) -> float | None:
     """Return the rating above which a user likes an item; None for implicit feedback, which has no scale."""
     if scale is None:
         return None
-    ratings = query.row.data
-    return (scale.low + scale.high) / 2 if len(ratings) and ratings.min() == ratings.max() else query.mean
+    ratings, mean = query.row.data, query.mean
+    return (scale.low + scale.high) / 2 if len(ratings) and (ratings == mean).all() else mean
 
 
 def reasons_of(parts: Iterable[Part], bar: float | None, catalogue: Catalogue) -> tuple[Reason, ...]:
     """Add titles to contributions; an item is liked if its rating is above `bar`."""
-    ids, titles, years = catalogue.item_ids, catalogue.titles, catalogue.years
+    ids, titles, years = catalogue.ids, catalogue.titles, catalogue.years
     return tuple(
         make_reason(
             ids[i],
@@ -192,7 +192,7 @@ def reasons_of(parts: Iterable[Part], bar: float | None, catalogue: Catalogue) -
 def item_rows(batch: Batch, query: Query, catalogue: Catalogue, scale: Scale | None) -> list[ItemRow]:
     """Return the rows of one user's list, each with its three largest contributions and the sum of the others."""
     parts: Any = batch.contributions
-    ids, titles, years, genres = catalogue.item_ids, catalogue.titles, catalogue.years, catalogue.genres
+    ids, titles, years, genres = catalogue.ids, catalogue.titles, catalogue.years, catalogue.genres
     columns = batch.items, parts.scores, batch.scores, batch.ratings, batch.n_neighbors_used, batch.is_popular
     listed = zip(*(column.tolist() for column in columns), parts.strongest(3), strict=True)
     bar, rows = liked_above(query, scale), []
