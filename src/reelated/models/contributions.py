@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.ratings.matrix import as_decimals
@@ -48,7 +47,7 @@ class ItemContributions(NamedTuple):
 
     Attributes
     ----------
-    scores, bases, clips : ndarray of float64, shape (n,)
+    scores, bases : ndarray of float64, shape (n,)
         As in `PairContributions`.
     parts : Contributions
         The contribution of each rated item to each score.
@@ -60,7 +59,6 @@ class ItemContributions(NamedTuple):
 
     scores: npt.NDArray[np.float64]
     bases: npt.NDArray[np.float64]
-    clips: npt.NDArray[np.float64]
     parts: kernels.Contributions
     rated: npt.NDArray[np.int32]
     ratings: npt.NDArray[Any]
@@ -69,6 +67,12 @@ class ItemContributions(NamedTuple):
     def n_neighbors_used(self) -> npt.NDArray[np.int32]:
         """The number of rated items that each score is computed from."""
         return (self.parts.ends[1:] - self.parts.ends[:-1]).astype(np.int32)
+
+    @property
+    def clips(self) -> npt.NDArray[np.float64]:
+        """The change of each score by clipping to the scale and rounding; 0 for an undefined score."""
+        sums = np.concatenate([[0.0], np.cumsum(self.parts.adds)])[self.parts.ends]
+        return np.where(np.isfinite(self.scores), self.scores - self.bases - (sums[1:] - sums[:-1]), 0.0)
 
     def one(self, at: int) -> PairContributions:
         """Return the contributions to the score of one item.
@@ -104,10 +108,3 @@ class ItemContributions(NamedTuple):
         columns = self.rated[places], as_decimals(self.ratings[places]), parts.similarity[chosen], parts.common[chosen]
         rows = list(zip(*(column.tolist() for column in (*columns, parts.adds[chosen])), strict=True))
         yield from (rows[start:stop] for start, stop in pairwise(ends.tolist()))
-
-
-def item_contributions(scores: Any, bases: Any, parts: kernels.Contributions, X: sp.csr_array) -> ItemContributions:
-    """Return the contributions of the single row `X`; `clips` is the difference between each score and the sum."""
-    sums = np.concatenate([[0.0], np.cumsum(parts.adds)])[parts.ends]
-    clips = np.where(np.isfinite(scores), scores - bases - (sums[1:] - sums[:-1]), 0.0)
-    return ItemContributions(scores, bases, clips, parts, X.indices, X.data)

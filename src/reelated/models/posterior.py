@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.models.biases import clipped
-from reelated.models.contributions import ItemContributions, item_contributions
+from reelated.models.contributions import ItemContributions
 from reelated.models.topn import TopN
 from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity import as_kernel_csr
@@ -134,7 +134,8 @@ class PosteriorScorer:
         ends, ones = np.searchsorted(of, np.arange(len(items) + 1)), np.ones(len(items))
         contributions, common = self.std * adds[of, places], np.full(len(of), UNKNOWN, np.int32)
         parts = kernels.Contributions(ends, places, weight[of, places], contributions, common, ones, ones)
-        return item_contributions(scores, self.mean + self.std * base, parts, self.matrix)
+        bases = self.mean + self.std * base
+        return ItemContributions(scores, bases, parts, self.matrix.indices, self.matrix.data)
 
 
 def pad_to_simd(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
