@@ -88,6 +88,8 @@ class Catalogue:
 
     def column_of(self, item_id: object, where: str) -> int | None:
         """Return the column of an item, or None if it is not in the model; `where` names the argument in errors."""
+        if type(item_id).__name__ == self.item_ids.type_name:
+            return self.columns.get(item_id)
         try:
             return self.item_ids.index_of(item_id)
         except UnknownId:
@@ -171,6 +173,11 @@ class Catalogue:
         ]
         heading = f"{plural_of(noun).capitalize()} with a title like {shorten(text)}"
         return Recommendations(rows, heading, SearchHit, None, because, noun=noun)
+
+    @cached_property
+    def columns(self) -> dict[Any, int]:
+        """The column of each id; a new user may have thousands of ratings."""
+        return {item_id: column for column, item_id in enumerate(self.ids)}
 
     @cached_property
     def title_index(self) -> TitleIndex:
