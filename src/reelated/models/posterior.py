@@ -55,7 +55,8 @@ class PosteriorScorer:
 
         if one_row:
             means, variances = part(0, len(rows))
-            return self.mean + self.std * means, self.std * np.sqrt(variances), is_rated
+            deviations = self.std * np.sqrt(variances) if with_deviation else variances
+            return self.mean + self.std * means, deviations, is_rated
         starts = np.diff(pairs.users, prepend=-1) > 0
         cost = np.where(starts, np.diff(self.matrix.indptr)[pairs.users] + 10.0, 1.0) * self._per_rating
         parts = list(ordered_parallel_map(part, split_by_cost(cost, SLICE) or [(0, 0)]))

@@ -162,7 +162,7 @@ class Service:
     def _query(self, served: ServedModel, profile: Profile) -> Query:
         """Return a user's ratings of the items in the model."""
         items = served.items.take(profile.item_keys, mode="clip")  # −1 for items added since, too
-        known = np.argsort(items)[np.count_nonzero(items < 0) :]
+        known = items.argsort()[np.count_nonzero(items < 0) :]
         times = profile.times[known]
         known_times = None if (times == NO_TIME).any() else times
         last = served.version.last_user_key
