@@ -1,8 +1,6 @@
 """`ItemContributions`: the contributions to the numbers of several items of one row."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +38,17 @@ class PairContributions:
     contributions: npt.NDArray[np.float64]
     common: npt.NDArray[np.int32]
     clip: float
+
+
+class Strongest(NamedTuple):
+    """The largest contributions to several scores; those of score `k` lie from `ends[k]` to `ends[k + 1]`."""
+
+    ends: list[int]
+    items: list[int]
+    ratings: list[float]
+    similarities: list[float]
+    common: list[int]
+    contributions: list[float]
 
 
 class ItemContributions(NamedTuple):
@@ -95,8 +104,8 @@ class ItemContributions(NamedTuple):
             clip=float(self.clips[at]),
         )
 
-    def strongest(self, n: int) -> Iterator[list[tuple[int, float, float, int, float]]]:
-        """Yield for each item its `n` largest contributions in descending order, ties in ascending item index.
+    def strongest(self, n: int) -> Strongest:
+        """Return the `n` largest contributions to each score in descending order, ties in ascending item index.
 
         Parameters
         ----------
@@ -105,6 +114,6 @@ class ItemContributions(NamedTuple):
         """
         ends, chosen = kernels.top_n_per_segment(self.parts.ends, self.parts.adds, n)
         places, parts = self.parts.places[chosen], self.parts
-        columns = self.rated[places], as_decimals(self.ratings[places]), parts.similarity[chosen], parts.common[chosen]
-        rows = list(zip(*(column.tolist() for column in (*columns, parts.adds[chosen])), strict=True))
-        yield from (rows[start:stop] for start, stop in pairwise(ends.tolist()))
+        rated = self.rated[places], as_decimals(self.ratings[places])
+        columns = ends, *rated, parts.similarity[chosen], parts.common[chosen], parts.adds[chosen]
+        return Strongest(*(column.tolist() for column in columns))
