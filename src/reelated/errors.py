@@ -5,7 +5,6 @@ Every error that a caller's input can cause is an `InputError`; any other except
 
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from difflib import get_close_matches
 from enum import Enum, StrEnum
 from math import inf, isfinite
@@ -241,9 +240,12 @@ def check_integer(name: str, value: Any, low: int, *, none: bool = False) -> Any
 def check_number(name: str, value: Any, low: float = -inf, high: float = inf, *, key: Any = NO_VALUE) -> float:
     """Return `value` as a finite `float` within `[low, high]`, or raise `InputError`."""
     if isinstance(value, Real) and not isinstance(value, bool):
-        with suppress(OverflowError):  # an integer beyond the range of float
-            if isfinite(number := float(value)) and low <= number <= high:
-                return number
+        try:
+            number = float(value)
+        except OverflowError:  # an integer beyond the range of float
+            number = inf
+        if isfinite(number) and low <= number <= high:
+            return number
     bounds = "" if low == -inf else f" of {low:g} or more" if high == inf else f" from {low:g} to {high:g}"
     raise InputError(f"expected a finite number{bounds}.", parameter=name, value=value, key=key)
 

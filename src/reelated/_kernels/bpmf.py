@@ -51,34 +51,33 @@ def _bpmf_user(samples, indices, data, states):
         solve(samples, g, state)
 
 
-def bpmf_items(user, items, samples, with_variance):
-    """Return predicted ratings and variances of items that are not in the user's row."""
-    moments = np.zeros((3, len(items)))
-    _bpmf_items(samples, user.states, items, with_variance, moments)
-    return _mean_and_variance(moments / samples.n_samples)
+def bpmf_items(user, items, samples):
+    """Return predicted ratings of items that are not in the user's row."""
+    totals = np.zeros(len(items))
+    _bpmf_items(samples, user.states, items, totals)
+    return totals / samples.n_samples
 
 
 @njit_nogil
-def _bpmf_items(samples, states, items, with_variance, moments):
+def _bpmf_items(samples, states, items, totals):
     for g in range(len(samples.alpha)):
-        state = of_group(states, g)
         for p in range(len(items)):
-            add_moments(samples, g, state, np.int64(items[p]), with_variance, moments, p)
+            totals[p] += predicted_rating(samples, g, states.mean[g], np.int64(items[p]), states.value)
 
 
 def bpmf_pairs(start, stop, rows, pairs, samples, with_variance):
-    """Return predicted ratings and variances of pairs sorted by row; a rating of the pair itself is left out."""
+    """Return predicted ratings and variances of pairs sorted by row; a rating of the pair itself is left out.
+
+    A variance is the mean of the variances plus the variance of the means; without `with_variance` it is 0.
+    """
     pairs, moments = Pairs(*(column[start:stop] for column in pairs)), np.zeros((3, stop - start))
     # None for the second state selects a kernel without leave-one-out, which compiles in half the time
     state, other = empty_state(samples), empty_state(samples) if (pairs.held >= 0).any() else None
     _bpmf_pairs(rows, pairs, samples, with_variance, state, other, moments)
-    return _mean_and_variance(moments / samples.n_samples)
-
-
-def _mean_and_variance(moments):
-    """Return means and variances: the mean of the variances plus the variance of the means."""
-    means, squares, variances = moments
-    return means, variances + np.maximum(squares - means**2, 0.0)
+    means, squares, variances = moments / samples.n_samples
+    if with_variance:
+        variances += np.maximum(squares - means**2, 0.0)
+    return means, variances
 
 
 class Pairs(NamedTuple):

@@ -63,5 +63,5 @@ def check_bounds(scale: Any) -> tuple[float, float]:
 
 def clipped(ratings: npt.NDArray[Any], scale: tuple[float, float]) -> Numbers:
     """Clip predicted ratings to the scale and round them to six decimals."""
-    values = np.clip(ratings, *scale)
-    return np.round(values, 6, out=values)
+    values: Numbers = ratings.clip(*scale)
+    return values.round(6, out=values)

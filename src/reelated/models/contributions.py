@@ -1,13 +1,10 @@
 """`ItemContributions`: the contributions to the numbers of several items of one row."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.ratings.matrix import as_decimals
@@ -43,12 +40,23 @@ class PairContributions:
     clip: float
 
 
+class Strongest(NamedTuple):
+    """The largest contributions to several scores; those of score `k` lie from `ends[k]` to `ends[k + 1]`."""
+
+    ends: list[int]
+    items: list[int]
+    ratings: list[float]
+    similarities: list[float]
+    common: list[int]
+    contributions: list[float]
+
+
 class ItemContributions(NamedTuple):
     """The contributions to one user's scores of several items.
 
     Attributes
     ----------
-    scores, bases, clips : ndarray of float64, shape (n,)
+    scores, bases : ndarray of float64, shape (n,)
         As in `PairContributions`.
     parts : Contributions
         The contribution of each rated item to each score.
@@ -60,7 +68,6 @@ class ItemContributions(NamedTuple):
 
     scores: npt.NDArray[np.float64]
     bases: npt.NDArray[np.float64]
-    clips: npt.NDArray[np.float64]
     parts: kernels.Contributions
     rated: npt.NDArray[np.int32]
     ratings: npt.NDArray[Any]
@@ -69,6 +76,12 @@ class ItemContributions(NamedTuple):
     def n_neighbors_used(self) -> npt.NDArray[np.int32]:
         """The number of rated items that each score is computed from."""
         return (self.parts.ends[1:] - self.parts.ends[:-1]).astype(np.int32)
+
+    @property
+    def clips(self) -> npt.NDArray[np.float64]:
+        """The change of each score by clipping to the scale and rounding; 0 for an undefined score."""
+        sums = np.concatenate([[0.0], np.cumsum(self.parts.adds)])[self.parts.ends]
+        return np.where(np.isfinite(self.scores), self.scores - self.bases - (sums[1:] - sums[:-1]), 0.0)
 
     def one(self, at: int) -> PairContributions:
         """Return the contributions to the score of one item.
@@ -91,8 +104,8 @@ class ItemContributions(NamedTuple):
             clip=float(self.clips[at]),
         )
 
-    def strongest(self, n: int) -> Iterator[list[tuple[int, float, float, int, float]]]:
-        """Yield for each item its `n` largest contributions in descending order, ties in ascending item index.
+    def strongest(self, n: int) -> Strongest:
+        """Return the `n` largest contributions to each score in descending order, ties in ascending item index.
 
         Parameters
         ----------
@@ -101,13 +114,6 @@ class ItemContributions(NamedTuple):
         """
         ends, chosen = kernels.top_n_per_segment(self.parts.ends, self.parts.adds, n)
         places, parts = self.parts.places[chosen], self.parts
-        columns = self.rated[places], as_decimals(self.ratings[places]), parts.similarity[chosen], parts.common[chosen]
-        rows = list(zip(*(column.tolist() for column in (*columns, parts.adds[chosen])), strict=True))
-        yield from (rows[start:stop] for start, stop in pairwise(ends.tolist()))
-
-
-def item_contributions(scores: Any, bases: Any, parts: kernels.Contributions, X: sp.csr_array) -> ItemContributions:
-    """Return the contributions of the single row `X`; `clips` is the difference between each score and the sum."""
-    sums = np.concatenate([[0.0], np.cumsum(parts.adds)])[parts.ends]
-    clips = np.where(np.isfinite(scores), scores - bases - (sums[1:] - sums[:-1]), 0.0)
-    return ItemContributions(scores, bases, clips, parts, X.indices, X.data)
+        rated = self.rated[places], as_decimals(self.ratings[places])
+        columns = ends, *rated, parts.similarity[chosen], parts.common[chosen], parts.adds[chosen]
+        return Strongest(*(column.tolist() for column in columns))

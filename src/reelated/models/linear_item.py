@@ -11,7 +11,7 @@ from reelated import _kernels as kernels
 from reelated.models.arrays import ArraySpec
 from reelated.models.biases import Biases, clipped
 from reelated.models.contracts import By
-from reelated.models.contributions import ItemContributions, item_contributions
+from reelated.models.contributions import ItemContributions
 from reelated.models.row_model import RowModel, RowRater
 from reelated.models.topn import SLICE, ListOptions, Terms, TopN, top_n_of_rows
 from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
@@ -173,20 +173,22 @@ class LinearScorer(NamedTuple):
         items, (rows, item_offset, user_offset, params) = np.asarray(items, np.int32), self.terms
         scores = self.pairs(np.zeros(len(items), np.int32), items)[0] if scores is None else scores
         scores = scores if self.scale is None else clipped(scores, self.scale)
-        mean = rows.data.mean(dtype=np.float64) if params.rating and len(rows.data) else 0.0
-        if has_offset := params.rating and params.fallback:
-            values = rows.data - (user_offset[0] + item_offset[rows.indices])
-        else:
+        average, mean = params.rating and params.average, 0.0
+        has_offset = params.rating and params.fallback
+        values = rows.data.astype(np.float64)
+        if has_offset:
+            values -= user_offset[0] + item_offset[rows.indices]
+        elif average and len(values):
             # a plain weighted average Σ s r / Σ s is explained as m + Σ s (r − m) / Σ s with the mean m, so that a
             # rating above the mean contributes positively and one below negatively
-            values = rows.data.astype(np.float64) - mean
-        average = params.rating and params.average
+            values -= (mean := rows.data.mean(dtype=np.float64))
         parts = kernels.contributions(items, self.links, self.common, rows.indices, values, average, params.prior)
+        bases = np.zeros(len(items))
         if has_offset:
-            bases = user_offset[0] + item_offset[items]
-        else:
-            bases = mean * np.divide(parts.total, parts.weight, out=np.zeros(len(items)), where=parts.weight > 0)
-        return item_contributions(scores, bases, parts, self.matrix)
+            bases += user_offset[0] + item_offset[items]
+        elif average:
+            bases += mean * np.divide(parts.total, parts.weight, out=np.zeros(len(items)), where=parts.weight > 0)
+        return ItemContributions(scores, bases, parts, self.matrix.indices, self.matrix.data)
 
     def dense(self) -> npt.NDArray[np.float64]:
         rows, item_offset, user_offset, params = self.terms

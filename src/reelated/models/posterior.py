@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.models.biases import clipped
-from reelated.models.contributions import ItemContributions, item_contributions
+from reelated.models.contributions import ItemContributions
 from reelated.models.topn import TopN
 from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity import as_kernel_csr
@@ -54,11 +54,9 @@ class PosteriorScorer:
             return kernels.bpmf_pairs(start, stop, self.rows, pairs, self.samples, with_deviation)
 
         if one_row:
-            if is_rated.any():
-                means, variances = part(0, len(rows))
-            else:
-                means, variances = kernels.bpmf_items(self.user, items, self.samples, with_deviation)
-            return self.mean + self.std * means, self.std * np.sqrt(variances), is_rated
+            means, variances = part(0, len(rows))
+            deviations = self.std * np.sqrt(variances) if with_deviation else variances
+            return self.mean + self.std * means, deviations, is_rated
         starts = np.diff(pairs.users, prepend=-1) > 0
         cost = np.where(starts, np.diff(self.matrix.indptr)[pairs.users] + 10.0, 1.0) * self._per_rating
         parts = list(ordered_parallel_map(part, split_by_cost(cost, SLICE) or [(0, 0)]))
@@ -79,7 +77,7 @@ class PosteriorScorer:
 
         def part(start: int, stop: int) -> Numbers:
             if n_rows == 1:
-                means, _ = kernels.bpmf_items(self.user, np.arange(n_items, dtype=np.int32), self.samples, False)
+                means = kernels.bpmf_items(self.user, np.arange(n_items, dtype=np.int32), self.samples)
                 means[self.matrix.indices], dense = np.nan, means[None]
             else:
                 dense = kernels.bpmf_rows(start, stop, self.rows, self.samples)
@@ -137,7 +135,8 @@ class PosteriorScorer:
         ends, ones = np.searchsorted(of, np.arange(len(items) + 1)), np.ones(len(items))
         contributions, common = self.std * adds[of, places], np.full(len(of), UNKNOWN, np.int32)
         parts = kernels.Contributions(ends, places, weight[of, places], contributions, common, ones, ones)
-        return item_contributions(scores, self.mean + self.std * base, parts, self.matrix)
+        bases = self.mean + self.std * base
+        return ItemContributions(scores, bases, parts, self.matrix.indices, self.matrix.data)
 
 
 def pad_to_simd(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:

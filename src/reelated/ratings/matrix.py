@@ -42,7 +42,8 @@ class Scale(NamedTuple):
 def as_decimals(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Convert float32 ratings to the float64 of their shortest decimal form: 4.3, not 4.300000190734863."""
     exact = values.astype(np.float64)
-    is_half = (np.rint(2 * exact) == 2 * exact) & (np.abs(exact) < 2**20)
+    doubled = 2 * exact
+    is_half = (np.rint(doubled) == doubled) & (np.abs(exact) < 2**20)
     return exact if is_half.all() else values.astype(str).astype(np.float64)  # fast path: halves are exact
 
 

@@ -28,6 +28,7 @@ class Catalogue:
         self.item_ids = item_ids
         self.counts = counts
         columns = items.join(pl.DataFrame({"item_id": item_ids.values}), on="item_id", how="semi").sort("item_id")
+        self.ids: list[Any] = item_ids.values.to_list()
         self.titles: list[str] = columns["title"].to_list()
         self.years: list[int | None] = columns["year"].to_list()
         self.genres: list[tuple[str, ...]] = [tuple(genres) for genres in columns["genres"].to_list()]
@@ -48,7 +49,7 @@ class Catalogue:
     def row(self, index: int) -> dict[str, Any]:
         """Return `item_id title year genres` of a column."""
         return {
-            "item_id": self.item_ids[index],
+            "item_id": self.ids[index],
             "title": self.titles[index],
             "year": self.years[index],
             "genres": self.genres[index],
@@ -87,6 +88,8 @@ class Catalogue:
 
     def column_of(self, item_id: object, where: str) -> int | None:
         """Return the column of an item, or None if it is not in the model; `where` names the argument in errors."""
+        if type(item_id).__name__ == self.item_ids.type_name:
+            return self.columns.get(item_id)
         try:
             return self.item_ids.index_of(item_id)
         except UnknownId:
@@ -166,6 +169,11 @@ class Catalogue:
         ]
         heading = f"{plural_of(noun).capitalize()} with a title like {shorten(text)}"
         return Recommendations(rows, heading, SearchHit, None, because, noun=noun)
+
+    @cached_property
+    def columns(self) -> dict[Any, int]:
+        """The column of each id; a new user may have thousands of ratings."""
+        return {item_id: column for column, item_id in enumerate(self.ids)}
 
     @cached_property
     def title_index(self) -> TitleIndex:

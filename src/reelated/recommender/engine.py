@@ -130,7 +130,7 @@ class Engine:
         indptr, items, sorted_by, is_popular = top.indptr, top.items, top.scores, np.zeros(len(top.items), np.bool_)
         if fill_from is not None and len(items) < n * rows.matrix.shape[0]:
             indptr, items, sorted_by, is_popular = _filled(top, rows.matrix, n, item_mask, fill_from)
-        users = np.repeat(np.arange(rows.matrix.shape[0], dtype=np.int32), indptr[1:] - indptr[:-1])
+        users = np.arange(rows.matrix.shape[0], dtype=np.int32).repeat(indptr[1:] - indptr[:-1])
         contributions = scorer.contributions(items, sorted_by) if explain else None
         used = scorer.pairs(users, items)[1] if contributions is None else contributions.n_neighbors_used
         scores, ratings, _ = self._both_numbers(rows, users, items, sorted_by, by)

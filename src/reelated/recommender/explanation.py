@@ -1,7 +1,8 @@
 """`Explanation`: one number as a sum of contributions, and the rank without the strongest of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from reelated.errors import no_rater
 from reelated.formatting import Bar, cell_text, html_table, printable, with_year
 from reelated.models.biases import clipped
 from reelated.models.contracts import By
+from reelated.models.contributions import Strongest
 from reelated.ratings import Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import Batch, Engine
@@ -159,45 +161,42 @@ class Explanation:
         return "\n".join(map(printable, lines))
 
 
-Part = tuple[int, float, float, int, float]
-"""A rated item, its rating, the similarity, the number of common raters, and the contribution."""
-
-
 def liked_above(query: Query, scale: Scale | None) -> float | None:
     """Return the rating above which a user likes an item; None for implicit feedback, which has no scale."""
     if scale is None:
         return None
-    ratings = query.row.data
-    return (scale.low + scale.high) / 2 if len(ratings) and ratings.min() == ratings.max() else query.mean
+    ratings, mean = query.row.data, query.mean
+    return (scale.low + scale.high) / 2 if len(ratings) and (ratings == mean).all() else mean
 
 
-def reasons_of(parts: Iterable[Part], bar: float | None, catalogue: Catalogue) -> tuple[Reason, ...]:
+def reasons_of(strongest: Strongest, bar: float | None, catalogue: Catalogue) -> list[Reason]:
     """Add titles to contributions; an item is liked if its rating is above `bar`."""
-    ids, titles, years = catalogue.item_ids, catalogue.titles, catalogue.years
-    return tuple(
-        make_reason(
-            ids[i],
-            titles[i],
-            years[i],
-            None if bar is None else rating,
-            similarity,
-            None if common < 0 else common,
-            contribution,
-            bar is not None and rating > bar,
+    _, items, ratings, similarities, common, contributions = strongest
+    return list(
+        map(
+            make_reason,
+            [catalogue.ids[i] for i in items],
+            [catalogue.titles[i] for i in items],
+            [catalogue.years[i] for i in items],
+            ratings if bar is not None else [None] * len(ratings),
+            similarities,
+            [None if n_raters < 0 else n_raters for n_raters in common],
+            contributions,
+            [bar is not None and rating > bar for rating in ratings],
         )
-        for i, rating, similarity, common, contribution in parts
     )
 
 
 def item_rows(batch: Batch, query: Query, catalogue: Catalogue, scale: Scale | None) -> list[ItemRow]:
     """Return the rows of one user's list, each with its three largest contributions and the sum of the others."""
     parts: Any = batch.contributions
-    ids, titles, years, genres = catalogue.item_ids, catalogue.titles, catalogue.years, catalogue.genres
+    ids, titles, years, genres = catalogue.ids, catalogue.titles, catalogue.years, catalogue.genres
     columns = batch.items, parts.scores, batch.scores, batch.ratings, batch.n_neighbors_used, batch.is_popular
-    listed = zip(*(column.tolist() for column in columns), parts.strongest(3), strict=True)
-    bar, rows = liked_above(query, scale), []
-    for rank, (item, total, score, rating, n_used, is_popular, strongest) in enumerate(listed, 1):
-        reasons = () if is_popular else reasons_of(strongest, bar, catalogue)
+    strongest, rows = parts.strongest(3), []
+    all_reasons = reasons_of(strongest, liked_above(query, scale), catalogue)
+    listed = zip(*(column.tolist() for column in columns), pairwise(strongest.ends), strict=True)
+    for rank, (item, total, score, rating, n_used, is_popular, (start, stop)) in enumerate(listed, 1):
+        reasons = () if is_popular else tuple(all_reasons[start:stop])
         rows.append(
             make_item_row(
                 rank,
@@ -252,7 +251,7 @@ def explain(
     rating, query = query.rating_of(item), query.without(item)
     explained = engine.scorer(query.rows, by).contributions([item])
     parts = explained.one(0)
-    contributions = reasons_of(next(explained.strongest(query.row.nnz)), liked_above(query, scale), catalogue)
+    contributions = tuple(reasons_of(explained.strongest(query.row.nnz), liked_above(query, scale), catalogue))
     rank, without = engine.rank_of(query.rows, item, by, catalogue.shown) if ranks else None, []
     for part in sorted(contributions, key=lambda part: -abs(part.contribution))[: 3 if ranks else 0]:
         rows = query.without(catalogue.index_of(part.item_id)).rows

@@ -135,10 +135,12 @@ def similar_rows(model: Any, catalogue: Catalogue, item: int, n: int, mask: npt.
     part = slice(*model.item_weights_.indptr[item : item + 2])
     items, values = model.item_weights_.indices[part], model.item_weights_.data[part]
     common = model.n_common_.data[part]
-    order = [at for at in np.lexsort((items, -values)) if mask[items[at]]][:n]
+    order = np.lexsort((items, -values))
+    order = order[mask[items[order]]][:n]
+    listed = zip(*(column[order].tolist() for column in (items, values, common)), strict=True)
     return [
-        SimilarRow(rank, **catalogue.row(items[at]), similarity=float(values[at]), common_raters=int(common[at]))
-        for rank, at in enumerate(order, 1)
+        SimilarRow(rank, **catalogue.row(item), similarity=similarity, common_raters=n_raters)
+        for rank, (item, similarity, n_raters) in enumerate(listed, 1)
     ]
 
 

@@ -34,7 +34,8 @@ class Query(NamedTuple):
 
     @property
     def mean(self) -> float:
-        return float(self.row.data.mean(dtype=np.float64)) if self.row.nnz else 0.0
+        ratings = self.row.data
+        return float(ratings.sum(dtype=np.float64) / len(ratings)) if len(ratings) else 0.0
 
     def rating_of(self, item: int) -> float | None:
         at = np.searchsorted(self.row.indices, item)

@@ -28,7 +28,7 @@ def recency_weights(ages: npt.NDArray[np.int64], recency_half_life: float, recen
 
 def ages_of(times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the age of each of a user's ratings: the number of newer ones. Equal times have equal ages."""
-    return len(times) - np.searchsorted(np.sort(times), times, side="right")
+    return len(times) - np.sort(times).searchsorted(times, side="right")
 
 
 def weights_of(recommender: Any, ratings: Ratings) -> Floats | None:

@@ -26,7 +26,7 @@ MAX_TIME = 253_402_300_799
 _FLOAT32 = np.finfo(np.float32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoredItem:
     """An item of the store."""
 
@@ -49,7 +49,7 @@ class Profile(NamedTuple):
     hidden: frozenset[int]  # database keys of all hidden items, read in the same query
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UserRating:
     """A rating of a user, with the title of the item."""
 

@@ -163,7 +163,7 @@ class UserQueries(ItemQueries):
             keys, values, times = [], [], []
         item_keys = np.array(keys, np.int64)
         timestamps = np.array([NO_TIME if time is None else time for time in times], np.int64)
-        order = np.argsort(item_keys)
+        order = item_keys.argsort()
         stars = np.array(values, np.float32)[order]
         return Profile(user_id, user_key, item_keys[order], stars, timestamps[order], frozenset(hidden))
 

@@ -20,7 +20,7 @@ from reelated.store import Event, StoredItem
 from reelated.web import schemas
 from reelated.web.errors import ERROR_RESPONSES
 from reelated.web.metrics import Metrics
-from reelated.web.security import GuardedRoute, check_key
+from reelated.web.security import ApiKey, GuardedRoute
 from reelated.web.service import Service
 from reelated.web.store_work import StoreWork
 
@@ -58,7 +58,7 @@ class Api:
         self.store = service.store
         self.metrics = metrics
         self.router = APIRouter(responses=ERROR_RESPONSES, route_class=GuardedRoute)
-        check = [Depends(check_key(key))]
+        check = [Depends(ApiKey(key))]
         # these must answer while the store does not
         without_store = (self.recommend_to_new_user, self.similar, self.map, self.model, self.show_metrics, self.live)
         for method, path, handler, model, needs_key in self._routes():

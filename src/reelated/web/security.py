@@ -6,14 +6,14 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from fastapi import HTTPException, Security
+from fastapi import HTTPException
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,20 +39,26 @@ MAX_ENTRIES_WITHOUT_KEY = 20_000
 MAX_DEPTH = 20
 # possessive quantifiers and an optional end make the time linear for every input
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-_bearer = HTTPBearer(auto_error=False, description="The API key, if the service has one (REELATED_API_KEY).")
 
 
 # -------------------------------------------------------------------------------------------------------- key and body
-def check_key(key: str | None) -> Callable[..., Any]:
-    """Return a dependency that requires the API key; without a key it allows every request."""
+class ApiKey(HTTPBearer):
+    """The dependency of routes that need the API key; without a key it allows every request."""
 
-    async def check(header: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> None:
-        sent = header.credentials if header else ""
-        if key is not None and not is_equal(sent, key):
+    def __init__(self, key: str | None) -> None:
+        description = "The API key, if the service has one (REELATED_API_KEY)."
+        super().__init__(scheme_name="HTTPBearer", description=description, auto_error=False)
+        self.key = key
+
+    async def __call__(self, request: HTTPConnection) -> HTTPAuthorizationCredentials | None:
+        """Raise if a request has no key or a wrong one."""
+        if self.key is None:
+            return None
+        sent = await super().__call__(request)
+        if sent is None or not is_equal(sent.credentials, self.key):
             detail = "This request needs the API key. Send it as: Authorization: Bearer KEY"
             raise HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
-
-    return check
+        return sent
 
 
 def is_equal(text: str, secret: str) -> bool:
@@ -71,7 +77,7 @@ class GuardedRoute(APIRoute):
         async def handle(request: Request) -> Response:
             for check in self.dependencies:
                 if check.dependency is not None:
-                    await check.dependency(await _bearer(request))
+                    await check.dependency(request)
             if self.body_field is not None:
                 check_shape(await request.body(), limit)
             return await parse_and_call(request)

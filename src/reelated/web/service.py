@@ -46,7 +46,7 @@ class ServedModel(NamedTuple):
     version: Version
     recommender: Recommender
     items: npt.NDArray[np.int32]
-    """Item index in the model by the store's key; −1 if the model does not know the item."""
+    """Item index in the model by the store's key; −1 if the model does not know the item, and at the end."""
     elicitation: npt.NDArray[np.int64]
     """Item indices in the order in which new users are asked to rate them, the most informative first."""
     hidden: frozenset[int] = frozenset()
@@ -149,7 +149,7 @@ class Service:
         """Load a version, call each method once, and serve it."""
         recommender = self.versions.load(version)
         keys = self.store.all_item_keys()
-        items = np.full(max((key for key, _ in keys), default=0) + 1, -1, np.int32)
+        items = np.full(max((key for key, _ in keys), default=0) + 2, -1, np.int32)
         ids = pl.Series([self.store.as_id("item", text) for _, text in keys], dtype=recommender.item_ids.values.dtype)
         items[[key for key, _ in keys]] = recommender.item_ids.indices_of(ids)
         loaded = ServedModel(version, recommender, items, elicitation_order(recommender))
@@ -161,10 +161,8 @@ class Service:
 
     def _query(self, served: ServedModel, profile: Profile) -> Query:
         """Return a user's ratings of the items in the model."""
-        keys = profile.item_keys
-        items = served.items[keys[keys < len(served.items)]]
-        known = np.flatnonzero(items >= 0)
-        known = known[np.argsort(items[known])]
+        items = served.items.take(profile.item_keys, mode="clip")  # −1 for items added since, too
+        known = items.argsort()[np.count_nonzero(items < 0) :]
         times = profile.times[known]
         known_times = None if (times == NO_TIME).any() else times
         last = served.version.last_user_key
