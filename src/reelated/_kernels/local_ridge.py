@@ -91,8 +91,8 @@ class System(NamedTuple):
         )
 
 
-def local_ridge_rows(rows, candidates, gram, penalty, weights, n_positions):
-    """Solve the systems of the items `rows`; `candidates` holds each item's candidates and Gram entries with them.
+def local_ridge_rows(rows, candidates, norms, gram, penalty, weights, n_positions):
+    """Solve the systems of the items `rows`; `candidates` holds each item's candidates and their cosines.
 
     `n_positions` is at least the number of items and of users with `ratings`.
     Where missing entries make a system indefinite, its diagonal is doubled until there is a solution.
@@ -104,11 +104,11 @@ def local_ridge_rows(rows, candidates, gram, penalty, weights, n_positions):
     has_matrix = len(gram.dense.values) > 0 or n_stored == 0
     system = System.empty(longest, n_ratings, n_positions, weights.dtype, has_matrix=has_matrix)
     tolerance = 1e-6 if weights.itemsize == 4 else 1e-12
-    _solve_rows(rows, candidates, gram, penalty, weights, system, tolerance)
+    _solve_rows(rows, candidates, norms, gram, penalty, weights, system, tolerance)
 
 
 @njit_nogil
-def _solve_rows(rows, candidates, gram, penalty, weights, system, tolerance):
+def _solve_rows(rows, candidates, norms, gram, penalty, weights, system, tolerance):
     for r in range(len(rows)):
         begin, end = candidates.indptr[rows[r]], candidates.indptr[rows[r] + 1]
         n = end - begin
@@ -118,7 +118,7 @@ def _solve_rows(rows, candidates, gram, penalty, weights, system, tolerance):
         items, targets, solution = system.items[:n], system.targets[:n], system.solution[:n]
         for a in range(n):
             items[a] = candidates.indices[begin + system.order[a]]
-            targets[a] = candidates.data[begin + system.order[a]]
+            targets[a] = candidates.data[begin + system.order[a]] * (norms[rows[r]] * norms[items[a]])
         padded = padded_length(n)
         if len(gram.dense.values):
             dense_system(items, gram, padded, system)

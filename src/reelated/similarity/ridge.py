@@ -149,20 +149,22 @@ def solve_local_ridge(
     progress: Progress | None = None,
 ) -> Weights:
     """Solve one small ridge regression for each item, on the items in its row of `candidates`."""
-    targets = _dot_products(as_kernel_csr(candidates.values), norms)
-    weights = np.empty(candidates.values.nnz, candidates.values.dtype)
+    cosines = as_kernel_csr(candidates.values)
+    weights = np.empty_like(cosines.data)
     penalty = ridge.penalty(matrix.diagonal)
     n_positions = max(len(penalty), int(matrix.ratings.indices.max(initial=0)) + 1)
     # items of similar rank have many candidates in common, whose rows are then in the cache
     order = np.argsort(matrix.dense.rank).astype(np.int32)
 
     def rows(start: int, stop: int) -> None:
-        kernels.local_ridge_rows(order[start:stop], targets, matrix, penalty, weights, n_positions)
+        kernels.local_ridge_rows(order[start:stop], cosines, norms, matrix, penalty, weights, n_positions)
 
-    cost = np.square(np.diff(targets.indptr)[order], dtype=np.float64) * 10 + 1
+    cost = np.square(np.diff(cosines.indptr)[order], dtype=np.float64) * 10 + 1
     parallel_for(rows, split_by_cost(cost, SLICE), progress)
-    lengths, positions, truncation_error = _truncate(targets.indptr, weights, max_weights)
-    pattern = targets.indices[positions], to_indptr(lengths)
+    if np.diff(cosines.indptr).max(initial=0) <= max_weights and weights.all():
+        return as_weights(weights, candidates.common.data, (cosines.indices, cosines.indptr), np.zeros(len(order)))
+    lengths, positions, truncation_error = _truncate(cosines.indptr, weights, max_weights)
+    pattern = cosines.indices[positions], to_indptr(lengths)
     return as_weights(weights[positions], candidates.common.data[positions], pattern, truncation_error)
 
 
