@@ -48,16 +48,16 @@ class GramMatrix(NamedTuple):
 
 
 class System(NamedTuple):
-    """The workspace of one regression: vectors, and either the matrix or the ratings whose product it is.
+    """The workspace of one regression: the candidates by rank, vectors, and the matrix or the ratings of its product.
 
-    The columns hold the users who rated at least two candidates, renumbered. `position` has a number for each item or
-    user; it is 0 everywhere before and after.
+    The columns hold the users who rated at least two candidates, renumbered; with a matrix, the ratings of rare
+    candidates. `position` has a number for each item or user; it is 0 everywhere before and after.
     """
 
-    order: np.ndarray  # of the candidates: their positions by rank
+    order: np.ndarray  # the position of each candidate in the row of the item
     ranks: np.ndarray
-    bitset: BitSet
     items: np.ndarray
+    bitset: BitSet
     targets: np.ndarray
     solution: np.ndarray
     residual: np.ndarray
@@ -68,39 +68,31 @@ class System(NamedTuple):
     rest: np.ndarray  # the other part
     matrix: np.ndarray
     columns: CSR
-    owners: np.ndarray
+    owners: np.ndarray  # the candidate of each rating
     n_users: np.ndarray
     sums: np.ndarray  # a number for each user of the columns
     position: np.ndarray
 
     @classmethod
     def empty(cls, n, n_ratings, n_positions, dtype, *, has_matrix=True):
-        """Return a workspace for at most `n` candidates, with `n_ratings` of those in `GramMatrix.ratings`."""
+        """Return a workspace for at most `n` candidates with `n_ratings` ratings."""
         padded = -(-n // LANES) * LANES
-        order, ranks, items = np.empty(n, np.int64), np.empty(n, np.int32), np.empty(n, np.int32)
+        sorting = np.empty(n, np.int64), np.empty(n, np.int32), np.empty(n, np.int32), empty_bitset(n_positions)
         vectors, matrix = np.empty((8, padded), dtype), np.empty(padded * padded * has_matrix, dtype)
         columns = CSR(np.zeros(n + 1, np.int64), np.empty(n_ratings, np.int32), np.empty(n_ratings, dtype))
-        owners, sums, position = (
-            np.empty(n_ratings, np.int32),
-            np.empty(n_ratings, dtype),
-            np.zeros(n_positions, np.int32),
-        )
-        bitset = empty_bitset(n_positions)
-        return cls(
-            order, ranks, bitset, items, *vectors, matrix, columns, owners, np.zeros(1, np.int64), sums, position
-        )
+        owners, sums = np.empty(n_ratings, np.int32), np.empty(n_ratings, dtype)
+        n_users, position = np.zeros(1, np.int64), np.zeros(n_positions, np.int32)
+        return cls(*sorting, *vectors, matrix, columns, owners, n_users, sums, position)
 
 
 def local_ridge_rows(rows, candidates, norms, gram, penalty, weights, n_positions):
     """Solve the systems of the items `rows`; `candidates` holds each item's candidates and their cosines.
 
-    `n_positions` is at least the number of items and of users with `ratings`.
-    Where missing entries make a system indefinite, its diagonal is doubled until there is a solution.
+    `n_positions` is at least the number of items and that of the users in `gram.ratings`. Where missing entries make a
+    system indefinite, its diagonal is doubled until there is a solution.
     """
-    n_ratings, longest = 0, np.diff(candidates.indptr)[rows].max(initial=0)
-    if n_stored := len(gram.ratings.indices):
-        lengths, starts, ends = np.diff(gram.ratings.indptr), candidates.indptr[rows], candidates.indptr[rows + 1]
-        n_ratings = max(lengths[candidates.indices[start:end]].sum() for start, end in zip(starts, ends, strict=True))
+    n_stored, longest = len(gram.ratings.indices), np.diff(candidates.indptr)[rows].max(initial=0)
+    n_ratings = min(longest * np.diff(gram.ratings.indptr).max(initial=0), n_stored)  # memory is used as it is written
     has_matrix = len(gram.dense.values) > 0 or n_stored == 0
     system = System.empty(longest, n_ratings, n_positions, weights.dtype, has_matrix=has_matrix)
     tolerance = 1e-6 if weights.itemsize == 4 else 1e-12

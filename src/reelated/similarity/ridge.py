@@ -24,8 +24,6 @@ MAX_RATINGS = 30_000
 """The maximum number of ratings of an item's candidates, on average, for products with the ratings themselves."""
 SPARSE_GRAM_ENTRIES = 1000
 """Entries kept in each row of the Gram matrix if it is too large and products with ratings are too slow."""
-
-
 MAX_RARE = 128
 """The maximum number of ratings of a rare item: products of two rare items are computed from their ratings."""
 MIN_COMMON = 4096
