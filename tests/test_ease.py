@@ -75,6 +75,18 @@ def test_a_sparse_gram_matrix_without_dropped_entries_and_the_ratings_give_the_s
         assert model.fit(X).item_weights_.toarray() == pytest.approx(wanted, abs=1e-6)
 
 
+@given(rating_tables(), st.sampled_from([2, 4]), st.integers(0, 2))
+def test_products_of_rare_items_from_their_ratings_give_the_same_weights(R, near, n_common):
+    X, model = naive.as_csr(R), EASE(l2=0.5, n_candidates=near)
+    wanted = clone(model).fit(X).item_weights_
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ridge, "MAX_RARE", X.shape[0])
+        patch.setattr(ridge, "MIN_COMMON", n_common)
+        weights = model.fit(X).item_weights_
+    assert contract.identical(weights.indices, wanted.indices)
+    assert weights.data == pytest.approx(wanted.data, abs=1e-5)
+
+
 def test_a_sparse_gram_matrix_keeps_the_largest_entries(monkeypatch):
     X = contract.table(600, 80)
     whole = EASE(l2=20, n_candidates=15).fit(X)
@@ -114,7 +126,8 @@ def test_the_block_size_of_the_inverse_changes_nothing(monkeypatch):
 @pytest.mark.parametrize(("n_candidates", "max_gram_bytes"), [(30, ridge.MAX_GRAM_BYTES), (30, 0), (None, 0)])
 def test_the_number_of_threads_does_not_change_the_weights(n_candidates, max_gram_bytes, monkeypatch):
     X = contract.table(300, 90)
-    for name, value in {"MAX_GRAM_BYTES": max_gram_bytes, "SLICE": 1e5, "BLOCK": 16}.items():
+    settings = {"MAX_GRAM_BYTES": max_gram_bytes, "SLICE": 1e5, "BLOCK": 16, "MIN_COMMON": 40, "MAX_RARE": 300}
+    for name, value in settings.items():
         monkeypatch.setattr(ridge, name, value)
     fits = []
     for threads in (1, 2, 16):

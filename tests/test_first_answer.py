@@ -32,8 +32,8 @@ print(json.dumps(called))
 FIRST_ANSWER = [
     "_bpmf_pairs", "_check_csr", "_contributions", "_count_common", "_find_pairs", "_list_user_blocks",
     "_merge_buffers", "_sample_rows", "_score_pairs", "_solve_rows", "_sort_rows", "_topn_all", "_topn_positive",
-    "_truncate_rows", "_write_dense_widths", "_write_top_n_per_segment", "add_column_stats", "add_dense_products",
-    "add_sparse_products", "cross_products", "csr_to_csc", "fill_dense_block", "gram_rows", "select_neighbors",
+    "_write_dense_widths", "_write_top_n_per_segment", "add_column_stats", "add_dense_products",
+    "add_sparse_products", "cross_products", "csr_to_csc", "fill_dense_block", "select_neighbors",
 ]  # fmt: skip
 ALLOWED = {"float32", "float64", "int32", "int64", "uint32", "uint64", "inf", "nan"}
 SLOW_TO_COMPILE = {"min", "max", "sum", "round"}  # numba writes them in Python, and compiles that too

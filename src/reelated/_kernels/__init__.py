@@ -30,7 +30,7 @@ from reelated._kernels.bpmf import (
 from reelated._kernels.csr import CSR, add_column_stats, check_csr, csr_to_csc
 from reelated._kernels.gibbs import GaussianPrior, cross_products, sample_rows
 from reelated._kernels.kernel import on_compile
-from reelated._kernels.local_ridge import GramMatrix, local_ridge_rows
+from reelated._kernels.local_ridge import GramMatrix, PairSums, local_ridge_rows
 from reelated._kernels.posterior import PosteriorSamples
 from reelated._kernels.ridge import count_common, gram_rows, truncate_rows
 from reelated._kernels.scoring import (
@@ -48,10 +48,20 @@ from reelated._kernels.similarity import SimilarityFormula, similarity_rows
 from reelated._kernels.topk import NeighborBuffers, merge_buffers, top_n, top_n_per_segment
 
 __all__ = ["CHUNK_USERS", "CSR", "LANES", "Block", "BlockAccumulator", "Contributions", "DenseBlock", "GaussianPrior"]
-__all__ += ["GramMatrix", "ItemGraph", "NeighborBuffers", "PosteriorSamples", "ScoreParams", "SimilarityFormula"]
-__all__ += ["SimilarityInputs", "TopNOutput", "add_column_stats", "add_dense_block", "add_dense_products"]
-__all__ += ["add_sparse_products", "add_sparse_rows", "bpmf_contributions", "bpmf_items", "bpmf_pairs", "bpmf_rows"]
-__all__ += ["bpmf_user", "check_csr", "contributions", "count_common", "cross_products", "csr_to_csc", "dense_widths"]
+__all__ += ["GramMatrix", "ItemGraph", "NeighborBuffers", "PairSums", "PosteriorSamples", "ScoreParams"]
+__all__ += ["SimilarityFormula", "SimilarityInputs", "TopNOutput", "add_column_stats", "add_dense_block"]
+__all__ += ["add_dense_products", "add_sparse_products", "add_sparse_rows", "bpmf_contributions", "bpmf_items"]
+__all__ += [
+    "bpmf_pairs",
+    "bpmf_rows",
+    "bpmf_user",
+    "check_csr",
+    "contributions",
+    "count_common",
+    "cross_products",
+    "csr_to_csc",
+    "dense_widths",
+]
 __all__ += ["fill_dense_block", "finalize", "find_pairs", "gram_rows", "list_user_blocks", "local_ridge_rows"]
 __all__ += ["merge_buffers", "on_compile", "sample_rows", "score_pairs", "score_row", "score_users"]
 __all__ += ["select_neighbors", "similarity_rows", "sort_rows", "top_n", "top_n_per_segment"]

@@ -13,34 +13,53 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.csr import CSR
+from reelated._kernels.csr import CSR, BitSet, bitset_add, drain_sorted, empty_bitset
 from reelated._kernels.kernel import njit_nogil
-from reelated._kernels.simd import LANES, SYMMETRIC_ROWS, add_scaled, add_symmetric
+from reelated._kernels.simd import LANES, SYMMETRIC_ROWS, add_scaled, add_symmetric, prefetch
 
 MAX_ITERATIONS = 10
 """Iterations at most, times the number of candidates."""
 
 
-class GramMatrix(NamedTuple):
-    """The Gram matrix in one of three forms; those not in use are empty.
+class PairSums(NamedTuple):
+    """The Gram matrix without its diagonal, one triangle; items are ordered by `rank`.
 
-    Its lower triangle in `dense`; the largest entries of each row in `sparse`; or the ratings themselves, by item, of
-    which it is the product.
+    The row of item `i` begins at ``values[starts[i]]`` and holds its sums of products with the items of lower rank, of
+    the first `n_columns` ranks. There are no sums of two rare items, which have higher ranks.
     """
 
-    dense: np.ndarray
+    values: np.ndarray
+    starts: np.ndarray
+    rank: np.ndarray
+    n_columns: int
+
+
+class GramMatrix(NamedTuple):
+    """The Gram matrix in one of three forms; those not in use are empty, except for the ranks in `dense`.
+
+    One triangle in `dense`, and in `ratings` those of the rare items; the largest entries of each row in `sparse`; or
+    all ratings, by item, of which it is the product.
+    """
+
+    dense: PairSums
     sparse: CSR
     ratings: CSR
     diagonal: np.ndarray
 
 
 class System(NamedTuple):
-    """The workspace of one regression: vectors, and either the matrix or the ratings whose product it is.
+    """The workspace of one regression: the candidates by rank, vectors, and the matrix or the ratings of its product.
 
-    The columns hold the users who rated at least two candidates, renumbered. `position` has a number for each item or
-    user; it is 0 everywhere before and after.
+    The columns hold the users who rated at least two candidates, renumbered; with a matrix, the ratings of rare
+    candidates. `position` has a number for each item or user; it is 0 everywhere before and after.
     """
 
+    order: np.ndarray  # the position of each candidate in the row of the item
+    ranks: np.ndarray
+    items: np.ndarray
+    bitset: BitSet
+    targets: np.ndarray
+    solution: np.ndarray
     residual: np.ndarray
     direction: np.ndarray
     product: np.ndarray
@@ -49,51 +68,59 @@ class System(NamedTuple):
     rest: np.ndarray  # the other part
     matrix: np.ndarray
     columns: CSR
+    owners: np.ndarray  # the candidate of each rating
     n_users: np.ndarray
     sums: np.ndarray  # a number for each user of the columns
     position: np.ndarray
 
     @classmethod
-    def empty(cls, n, n_ratings, n_positions, dtype):
-        """Return a workspace for at most `n` candidates; `n_ratings` is 0 for a system with a matrix."""
+    def empty(cls, n, n_ratings, n_positions, dtype, *, has_matrix=True):
+        """Return a workspace for at most `n` candidates with `n_ratings` ratings."""
         padded = -(-n // LANES) * LANES
-        vectors, matrix = np.empty((6, padded), dtype), np.empty(0 if n_ratings else padded * padded, dtype)
+        sorting = np.empty(n, np.int64), np.empty(n, np.int32), np.empty(n, np.int32), empty_bitset(n_positions)
+        vectors, matrix = np.empty((8, padded), dtype), np.empty(padded * padded * has_matrix, dtype)
         columns = CSR(np.zeros(n + 1, np.int64), np.empty(n_ratings, np.int32), np.empty(n_ratings, dtype))
-        sums, position = np.empty(n_ratings, dtype), np.zeros(n_positions, np.int32)
-        return cls(*vectors, matrix, columns, np.zeros(1, np.int64), sums, position)
+        owners, sums = np.empty(n_ratings, np.int32), np.empty(n_ratings, dtype)
+        n_users, position = np.zeros(1, np.int64), np.zeros(n_positions, np.int32)
+        return cls(*sorting, *vectors, matrix, columns, owners, n_users, sums, position)
 
 
-def local_ridge_rows(start, stop, candidates, gram, penalty, weights, n_positions):
-    """Solve the systems of items `start … stop`; `candidates` holds each item's candidates and Gram entries with them.
+def local_ridge_rows(rows, candidates, norms, gram, penalty, weights, n_positions):
+    """Solve the systems of the items `rows`; `candidates` holds each item's candidates and their cosines.
 
-    `n_positions` is at least the number of items and, in the form of ratings, that of users. Where missing entries make
-    a system indefinite, its diagonal is doubled until there is a solution.
+    `n_positions` is at least the number of items and that of the users in `gram.ratings`. Where missing entries make a
+    system indefinite, its diagonal is doubled until there is a solution.
     """
-    n_ratings, indptr = 0, candidates.indptr[start : stop + 1]
-    if len(gram.ratings.indices):
-        items = candidates.indices[indptr[0] : indptr[-1]]
-        ends = np.concatenate([[0], np.cumsum(np.diff(gram.ratings.indptr)[items])])
-        n_ratings = np.diff(ends[indptr - indptr[0]]).max(initial=0)
-    system = System.empty(np.diff(indptr).max(initial=0), n_ratings, n_positions, weights.dtype)
+    n_stored, longest = len(gram.ratings.indices), np.diff(candidates.indptr)[rows].max(initial=0)
+    n_ratings = min(longest * np.diff(gram.ratings.indptr).max(initial=0), n_stored)  # memory is used as it is written
+    has_matrix = len(gram.dense.values) > 0 or n_stored == 0
+    system = System.empty(longest, n_ratings, n_positions, weights.dtype, has_matrix=has_matrix)
     tolerance = 1e-6 if weights.itemsize == 4 else 1e-12
-    _solve_rows(start, stop, candidates, gram, penalty, weights, system, tolerance)
+    _solve_rows(rows, candidates, norms, gram, penalty, weights, system, tolerance)
 
 
 @njit_nogil
-def _solve_rows(start, stop, candidates, gram, penalty, weights, system, tolerance):
-    for i in range(start, stop):
-        begin, end = candidates.indptr[i], candidates.indptr[i + 1]
-        items, targets, solution = candidates.indices[begin:end], candidates.data[begin:end], weights[begin:end]
-        padded = padded_length(len(items))
-        if len(gram.dense):
-            dense_system(items, gram.dense, padded, system.matrix)
+def _solve_rows(rows, candidates, norms, gram, penalty, weights, system, tolerance):
+    for r in range(len(rows)):
+        begin, end = candidates.indptr[rows[r]], candidates.indptr[rows[r] + 1]
+        n = end - begin
+        for a in range(n):
+            bitset_add(system.bitset, np.int64(gram.dense.rank[candidates.indices[begin + a]]), np.int64(a))
+        drain_sorted(system.bitset, system.ranks, system.order, 0)
+        items, targets, solution = system.items[:n], system.targets[:n], system.solution[:n]
+        for a in range(n):
+            items[a] = candidates.indices[begin + system.order[a]]
+            targets[a] = candidates.data[begin + system.order[a]] * (norms[rows[r]] * norms[items[a]])
+        padded = padded_length(n)
+        if len(gram.dense.values):
+            dense_system(items, gram, padded, system)
         elif len(gram.ratings.indices):
             rating_system(items, gram.ratings, system)
         else:
             sparse_system(items, gram.sparse, system.position, padded, system.matrix)
         scale, solved = 1, False
         while not solved:
-            for a in range(len(items)):
+            for a in range(n):
                 diagonal = scale * (gram.diagonal[items[a]] + penalty[items[a]])
                 system.inverse[a] = 1 / diagonal
                 if len(system.matrix):
@@ -102,6 +129,8 @@ def _solve_rows(start, stop, candidates, gram, penalty, weights, system, toleran
                     system.rest[a] = diagonal - system.held[a]
             solved = conjugate_gradients(targets, solution, system, tolerance)
             scale += scale
+        for a in range(n):
+            weights[begin + system.order[a]] = solution[a]
 
 
 @njit_nogil
@@ -181,19 +210,53 @@ def padded_length(n):
 
 
 @njit_nogil
-def dense_system(items, gram, n, matrix):
-    """Write ``gram[items, items]`` for `multiply_matrix`, without its diagonal; `items` ascends.
+def dense_system(items, gram, n, system):
+    """Write the Gram matrix of the items for `multiply_matrix`, without its diagonal; the ranks of the items ascend.
 
     `n` is their number, rounded up to a multiple of eight; the rest is 0.
     """
+    matrix, ranks, values, n_common = system.matrix, system.ranks, gram.dense.values, 0
     for p in range((n - LANES) * n if n else 0, n * n):  # the rows with the padding
         matrix[p] = 0
     for a in range(len(items)):
-        row, block = gram[items[a]], a // LANES * LANES
-        for b in range(block):
-            matrix[a * n + b] = row[items[b]]
+        row, block = gram.dense.starts[items[a]], a // LANES * LANES
+        following = gram.dense.starts[items[a + 1 if a + 1 < len(items) else a]]
+        for b in range(n_common if n_common < block else block):
+            prefetch(values, np.uint64(following + np.uint32(ranks[b])))
+            matrix[a * n + b] = values[row + np.uint32(ranks[b])]
+        for b in range(n_common, block):
+            matrix[a * n + b] = 0
         for b in range(block, a):
-            matrix[a * n + b] = matrix[b * n + a] = row[items[b]]
+            entry = values[row + np.uint32(ranks[b])] if b < n_common else matrix.dtype.type(0)
+            matrix[a * n + b] = matrix[b * n + a] = entry
+        n_common += ranks[a] < gram.dense.n_columns
+    if n_common < len(items):
+        add_rare_products(items, n_common, gram.ratings, n, system)
+
+
+# matrix[a, b] += ratings of a @ ratings of b      for rare candidates
+@njit_nogil
+def add_rare_products(items, first, ratings, n, system):
+    """Add the products of the candidates from `first` on: each rating with those of the same user before."""
+    matrix, position, owners, filled = system.matrix, system.position, system.owners, 0
+    _, previous, values = system.columns
+    for a in range(first, len(items)):
+        block = a // LANES * LANES
+        for p in range(ratings.indptr[items[a]], ratings.indptr[items[a] + 1]):
+            user, value = ratings.indices[p], ratings.data[p]
+            owners[filled], previous[filled], values[filled] = a, position[user] - 1, value
+            q = previous[filled]
+            while q >= 0:
+                b = owners[q]
+                matrix[a * n + b] += value * values[q]
+                if b >= block:
+                    matrix[b * n + a] = matrix[a * n + b]
+                q = previous[q]
+            filled += 1
+            position[user] = filled
+    for a in range(first, len(items)):
+        for p in range(ratings.indptr[items[a]], ratings.indptr[items[a] + 1]):
+            position[ratings.indices[p]] = 0
 
 
 @njit_nogil

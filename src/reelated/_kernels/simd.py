@@ -255,6 +255,20 @@ def add_scaled(_, sums, start, weights, weights_start, value):
 
 
 @operation
+def prefetch(_, numbers, start):
+    """Load the cache line of ``numbers[start]`` without waiting for it."""
+
+    def generate(context, builder, signature, args):
+        address = builder.bitcast(Vectors(context, builder, signature, args).pointer(0, args[1]), cgutils.voidptr_t)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, *3 * [ir.IntType(32)]])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [address, *(ir.IntType(32)(flag) for flag in (0, 3, 1))])  # read, all caches, data
+        return context.get_dummy_value()
+
+    return types.void(numbers, types.uint64), generate
+
+
+@operation
 def set_zero(_, numbers, start):
     """``numbers[start : start + 8] = 0``."""
 

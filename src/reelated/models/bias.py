@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from reelated.errors import check_integer, check_number
 from reelated.models.arrays import ArraySpec
-from reelated.models.biases import Biases, Numbers, column_means, row_means
+from reelated.models.biases import Biases, Numbers, regularized_means
 from reelated.models.linear_item import LinearRater
 from reelated.models.validation import check_rows
 from reelated.parallel import Progress
@@ -74,10 +74,13 @@ class BiasModel(LinearRater):
         reg_user, reg_item, rounds = self.settings()
         X = self._start_fit(X, scale)
         mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
-        centered, users, bias = X.data.astype(np.float64) - mean, np.zeros(X.nnz), np.zeros(X.shape[1])
-        for _ in range(rounds):
-            bias = column_means(X, centered - users, reg_item)
-            users = np.repeat(row_means(X, centered - bias[X.indices], reg_user), np.diff(X.indptr))
+        rated, centered = sp.csr_array((np.ones(X.nnz), X.indices, X.indptr), shape=X.shape), X.astype(np.float64)
+        centered.data -= mean
+        (item_sums, user_sums), (n_raters, n_rated) = ((M.sum(axis=0), M.sum(axis=1)) for M in (centered, rated))
+        users, bias = np.zeros(X.shape[0]), np.zeros(X.shape[1])
+        for _ in range(rounds):  # the sums of biases as products with a vector, without an array of all ratings
+            bias = regularized_means(item_sums - rated.T @ users, n_raters, reg_item)
+            users = regularized_means(user_sums - rated @ bias, n_rated, reg_user)
         self.set_learned(mean, bias)
         if progress:
             progress(1.0)

@@ -38,16 +38,17 @@ def row_means(X: sp.csr_array, values: npt.NDArray[Any], reg: float) -> Numbers:
     # bincount adds in order, so a row gives the same bits alone and in a batch
     counts = np.diff(X.indptr)
     rows = np.repeat(np.arange(X.shape[0]), counts)
-    return _mean(np.bincount(rows, weights=values, minlength=X.shape[0]), counts, reg)
+    return regularized_means(np.bincount(rows, weights=values, minlength=X.shape[0]), counts, reg)
 
 
 def column_means(X: sp.csr_array, values: npt.NDArray[Any], reg: float) -> Numbers:
     """Return Σ values / (reg + count) for each column; 0 for an empty one."""
     counts = np.bincount(X.indices, minlength=X.shape[1])
-    return _mean(np.bincount(X.indices, weights=values, minlength=X.shape[1]), counts, reg)
+    return regularized_means(np.bincount(X.indices, weights=values, minlength=X.shape[1]), counts, reg)
 
 
-def _mean(sums: npt.NDArray[Any], counts: npt.NDArray[Any], reg: float) -> Numbers:
+def regularized_means(sums: npt.NDArray[Any], counts: npt.NDArray[Any], reg: float) -> Numbers:
+    """Return ``sums / (reg + counts)``; 0 where a count is 0."""
     return np.divide(sums, reg + counts, out=np.zeros(len(sums)), where=counts > 0)
 
 

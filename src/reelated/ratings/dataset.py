@@ -270,15 +270,17 @@ def _without_invalid(table: pl.DataFrame, scale: Scale | None, invalid: Invalid)
 
 def _keys_of(table: pl.DataFrame, user_ids: Ids, item_ids: Ids) -> pl.Series:
     """Return one `key` per user and item, in the order of both."""
-    users = user_ids.indices_of(table["user_id"]).astype(np.int64)
-    return pl.Series("key", users * len(item_ids) + item_ids.indices_of(table["item_id"]))
+    keys = np.multiply(user_ids.indices_of(table["user_id"]), len(item_ids), dtype=np.int64)
+    keys += item_ids.indices_of(table["item_id"])
+    return pl.Series("key", keys)
 
 
 def _without_duplicates(
     table: pl.DataFrame, duplicates: Duplicates, item_ids: Ids, user_ids: Ids
 ) -> tuple[pl.DataFrame, str]:
     """Keep one rating per user and item; return a note with the number of merged ratings."""
-    repeated = np.flatnonzero(np.diff(table["key"].to_numpy()) == 0)
+    key = table["key"].to_numpy()
+    repeated = np.flatnonzero(key[1:] == key[:-1])
     if len(repeated) == 0:
         return table, ""
     user, item = divmod(int(table["key"][int(repeated[0])]), len(item_ids))
@@ -300,11 +302,11 @@ def _as_ratings(table: pl.DataFrame, user_ids: Ids, item_ids: Ids, scale: Scale 
     """Build the matrix from a table sorted by key, without duplicates."""
     key = table["key"].to_numpy()
     indptr = np.searchsorted(key, np.arange(len(user_ids) + 1) * len(item_ids))
-    items = key % len(item_ids)
     data = table["rating"].cast(pl.Float32).to_numpy()
     index = np.int32 if len(key) < 2**31 else np.int64
+    items = np.remainder(key, len(item_ids), out=np.empty(len(key), index), casting="unsafe")
     shape = (len(user_ids), len(item_ids))
-    matrix = canonical_csr(data, items.astype(index), indptr.astype(index), shape)
+    matrix = canonical_csr(data, items, indptr.astype(index), shape)
     times = table["timestamp"] if "timestamp" in table.columns else pl.Series([None])
     stamps = times.fill_null(NO_TIME).to_numpy() if times.null_count() < len(times) else None
     order = table["order"].fill_null(-1).to_numpy() if "order" in table.columns else None

@@ -10,6 +10,9 @@ import polars as pl
 
 from reelated.errors import Advice, InputError, InputTypeError, UnknownId
 
+CHUNK = 100_000
+"""Ids that are looked up at a time, so that the temporary arrays stay in the cache."""
+
 
 class Ids:
     """The ids of all users or of all items, ascending; the position of an id is its row or column number.
@@ -127,10 +130,19 @@ class Ids:
         if self._sorted is not self and len(self) and values.dtype == pl.Int64 and not values.null_count():
             low, span = self._sorted[0], int(self._sorted[-1]) - int(self._sorted[0]) + 1
             if span <= 2 * (len(values) + len(self)):  # a table of all numbers in between is faster than a join
-                index_of = np.full(span + 1, -1, np.int32)
+                index_of, numbers, indices = (
+                    np.full(span + 1, -1, np.int32),
+                    values.to_numpy(),
+                    np.empty(len(values), np.int32),
+                )
                 index_of[self._sorted - low] = np.arange(len(self))
-                offsets = (values.to_numpy() - low).view(np.uint64)  # those below wrap to large numbers
-                return index_of[np.minimum(offsets, span, out=offsets).view(np.int64)]
+                for start in range(0, len(numbers), CHUNK):
+                    offsets = (numbers[start : start + CHUNK] - low).view(
+                        np.uint64
+                    )  # those below wrap to large numbers
+                    chosen = np.minimum(offsets, span, out=offsets).view(np.int64)
+                    np.take(index_of, chosen, out=indices[start : start + CHUNK])
+                return indices
         known = pl.DataFrame({"id": self.values, "index": np.arange(len(self), dtype=np.int32)})
         table = pl.DataFrame({"id": values}).join(known, on="id", how="left", maintain_order="left")
         return table["index"].fill_null(-1).to_numpy()

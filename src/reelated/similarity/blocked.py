@@ -74,6 +74,21 @@ class BlockLayout(NamedTuple):
         return n_ratings * (12 + 4 * factors) + users * 20 + dense_size * 4 * factors + dense_size // 8
 
 
+def empty_pair_sums(sizes: npt.NDArray[np.int64], n_columns: int) -> kernels.PairSums:
+    """Return an empty triangle for sums with the `n_columns` most popular items."""
+    _, rank = popularity_rank(sizes)
+    starts = to_indptr(np.minimum(np.arange(len(sizes)), n_columns))
+    return kernels.PairSums(np.empty(starts[-1], np.float32), starts[rank], rank, n_columns)
+
+
+def popularity_rank(sizes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return the items by descending number of ratings, and the rank of each item."""
+    order = np.argsort(-sizes, kind="stable").astype(np.int32)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return order, rank
+
+
 class Factor(NamedTuple):
     """A number for each rating: in the rows and in the dense block."""
 
@@ -98,17 +113,19 @@ def blocked_similarity(
     formula: kernels.SimilarityFormula,
     n_neighbors: int,
     progress: Progress | None = None,
+    pair_sums: kernels.PairSums | None = None,
 ) -> tuple[np.ndarray, ...]:
-    """Return lengths, indices, values and common raters of all rows, at most `n_neighbors` in each."""
+    """Return lengths, indices, values and common raters of all rows, at most `n_neighbors` in each.
+
+    The sums of the pairs are written to `pair_sums`.
+    """
     layout = BlockLayout.choose(len(sizes), n_neighbors, formula.pearson)
-    order = np.argsort(-sizes, kind="stable").astype(np.int32)
-    rank = np.empty(len(sizes), np.int32)
-    rank[order] = np.arange(len(sizes), dtype=np.int32)
+    order, rank = popularity_rank(sizes)
     padding = layout.n_padded - len(sizes)  # items without raters
     by_popularity = (np.pad(part, (0, padding)) for part in (sizes[order], norms[order], order))
     inputs = kernels.SimilarityInputs(formula, *by_popularity)
     buffers = _empty_buffers(layout, n_neighbors)
-    _fill(buffers, _prepare(by_user, rank, layout), layout, inputs, progress)
+    _fill(buffers, _prepare(by_user, rank, layout), layout, inputs, pair_sums, progress)
 
     lengths = np.minimum(buffers.filled.sum(axis=0), n_neighbors)[rank]
     indptr = to_indptr(lengths)
@@ -176,6 +193,7 @@ def _fill(
     ratings: PreparedRatings,
     layout: BlockLayout,
     inputs: kernels.SimilarityInputs,
+    pair_sums: kernels.PairSums | None,
     progress: Progress | None,
 ) -> None:
     """Add and select block after block on all threads."""
@@ -199,11 +217,22 @@ def _fill(
                     )
                     if cancel_event.is_set():
                         return
+            if pair_sums is not None:
+                _keep_sums(block, sums, inputs.order, pair_sums)
             kernels.select_neighbors(block, sums, counts, moments, inputs, own_buffers)
         finally:
             workspaces.put(workspace)
 
     parallel_for(process, [(b, b + 1) for b in range(len(starts) - 1)], progress, cancel_event)
+
+
+def _keep_sums(
+    block: kernels.Block, sums: npt.NDArray[np.float32], order: npt.NDArray[np.int32], pair_sums: kernels.PairSums
+) -> None:
+    """Copy the sums of a block."""
+    for i in range(block.low, min(block.high, len(pair_sums.rank))):
+        start, row, n = pair_sums.starts[order[i]], (i - block.low) * block.high, min(i, pair_sums.n_columns)
+        pair_sums.values[start : start + n] = sums[row : row + n]
 
 
 def _empty_buffers(layout: BlockLayout, n_neighbors: int) -> kernels.NeighborBuffers:

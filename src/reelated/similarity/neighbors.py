@@ -74,7 +74,12 @@ def plan(values: Any, params: SimilarityParams, max_memory: int | None = None) -
 
 
 def similarity(
-    values: Any, params: SimilarityParams, *, max_memory: int | None = None, progress: Progress | None = None
+    values: Any,
+    params: SimilarityParams,
+    *,
+    max_memory: int | None = None,
+    progress: Progress | None = None,
+    pair_sums: kernels.PairSums | None = None,
 ) -> Similarity:
     """Compute the nearest neighbours of every column of a users × items matrix; a stored zero counts as a rating.
 
@@ -82,6 +87,7 @@ def similarity(
     rated both (Sarwar et al. 2001, §3.1; the shrinkage is that of Bell & Koren 2007, §4.2). With `jaccard` the first
     factor is ``c_ij / (c_i + c_j − c_ij + damping)``; with `pearson` it is the correlation over the users who rated
     both, ``Σ (v_ui − v̄_i)(v_uj − v̄_j) / (√Σ (v_ui − v̄_i)² · √Σ (v_uj − v̄_j)² + damping)``, sums and means over them.
+    The blocked method also writes the sums Σ_u v_ui v_uj to `pair_sums`.
     """
     chosen, n_items = plan(values, params, max_memory), values.shape[1]
     if max_memory is not None and chosen.bytes > max_memory:
@@ -94,7 +100,7 @@ def similarity(
     sizes, norms = sizes_and_norms(rows, n_items)
     if chosen.blocked:
         with shared_pool():
-            parts = blocked_similarity(rows, norms, sizes, params.formula, n_neighbors, progress)
+            parts = blocked_similarity(rows, norms, sizes, params.formula, n_neighbors, progress, pair_sums)
     else:
         parts = _row_wise(values, norms, params.formula, n_neighbors, progress)
     lengths, indices, data, common = parts

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.parallel import Progress, parallel_concatenate, parallel_for, part_of, shared_pool, split_by_cost
+from reelated.similarity.blocked import empty_pair_sums
 from reelated.similarity.csr import as_item_matrix, as_kernel_csr, row_costs, sizes_and_norms, to_indptr
 from reelated.similarity.neighbors import Similarity, SimilarityParams, plan, similarity
 
@@ -23,6 +24,10 @@ MAX_RATINGS = 30_000
 """The maximum number of ratings of an item's candidates, on average, for products with the ratings themselves."""
 SPARSE_GRAM_ENTRIES = 1000
 """Entries kept in each row of the Gram matrix if it is too large and products with ratings are too slow."""
+MAX_RARE = 128
+"""The maximum number of ratings of a rare item: products of two rare items are computed from their ratings."""
+MIN_COMMON = 4096
+"""The minimum number of items that are not rare: the Gram matrix of fewer fits into the cache."""
 
 
 class Weights(NamedTuple):
@@ -60,11 +65,13 @@ def fit_ridge(
     if n_candidates is None:
         pattern, weights, truncation_error = solve_dense_ridge(gram(stacked, first), ridge, max_weights, second)
         return as_weights(weights, _count_common(values, pattern, third), pattern, truncation_error)
-    candidates = similarity(stacked, SimilarityParams(n_neighbors=n_candidates), progress=first)
-    _, norms = sizes_and_norms(as_kernel_csr(stacked), stacked.shape[1])
-    result = solve_local_ridge(
-        candidates, norms, _gram_matrix(stacked, norms, candidates, second), ridge, max_weights, third
-    )
+    sizes, norms = sizes_and_norms(as_kernel_csr(stacked), stacked.shape[1])
+    params, sums = SimilarityParams(n_neighbors=n_candidates), None
+    if _gram_bytes(stacked) <= MAX_GRAM_BYTES and plan(stacked, params).blocked:
+        sums = empty_pair_sums(sizes, max(int((sizes > MAX_RARE).sum()), MIN_COMMON))
+    candidates = similarity(stacked, params, progress=first, pair_sums=sums)
+    matrix = _gram_matrix(stacked, norms, candidates, sums, second)
+    result = solve_local_ridge(candidates, norms, matrix, ridge, max_weights, third)
     if side_info is not None:
         result.common.data -= _count_common(side_info, (result.common.indices, result.common.indptr), None)
     return result
@@ -81,7 +88,13 @@ def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[
 
 def as_gram_matrix(matrix: npt.NDArray[Any]) -> kernels.GramMatrix:
     """Wrap a full Gram matrix for `solve_local_ridge`, which reads its lower triangle."""
-    return kernels.GramMatrix(matrix, _empty(matrix.dtype), _empty(matrix.dtype), matrix.diagonal().copy())
+    nothing = _empty(matrix.dtype)
+    return kernels.GramMatrix(_pair_sums(matrix), nothing, nothing, matrix.diagonal().copy())
+
+
+def _pair_sums(matrix: npt.NDArray[Any]) -> kernels.PairSums:
+    rank = np.arange(len(matrix), dtype=np.int32)
+    return kernels.PairSums(matrix.ravel(), rank.astype(np.int64) * matrix.shape[1], rank, len(rank))
 
 
 def _empty(dtype: Any) -> kernels.CSR:
@@ -89,18 +102,34 @@ def _empty(dtype: Any) -> kernels.CSR:
 
 
 def _gram_matrix(
-    values: sp.csr_array, norms: npt.NDArray[np.float64], candidates: Similarity, progress: Progress | None
+    values: sp.csr_array,
+    norms: npt.NDArray[np.float64],
+    candidates: Similarity,
+    sums: kernels.PairSums | None,
+    progress: Progress | None,
 ) -> kernels.GramMatrix:
     """Return the Gram matrix in the form that is the fastest for these candidates and fits into memory."""
+    diagonal, nothing = np.square(norms).astype(values.dtype), _empty(values.dtype)
+    if sums is not None:
+        return kernels.GramMatrix(sums, nothing, _columns_of(values, sums.rank >= sums.n_columns), diagonal)
     if _gram_bytes(values) <= MAX_GRAM_BYTES:
         return as_gram_matrix(gram(values, progress))
-    diagonal, no_matrix, columns = np.square(norms).astype(values.dtype), np.empty((0, 0), values.dtype), values.tocsc()
+    columns = values.tocsc()
     n_ratings = np.diff(columns.indptr)[candidates.values.indices].sum(dtype=np.float64)
+    ranks = _pair_sums(np.empty((len(norms), 0), values.dtype))
     if n_ratings <= MAX_RATINGS * values.shape[1]:
-        return kernels.GramMatrix(no_matrix, _empty(values.dtype), as_kernel_csr(columns), diagonal)
+        return kernels.GramMatrix(ranks, nothing, as_kernel_csr(columns), diagonal)
     params = SimilarityParams(n_neighbors=SPARSE_GRAM_ENTRIES)
     cosines = as_kernel_csr(similarity(values, params, progress=progress).values)
-    return kernels.GramMatrix(no_matrix, _dot_products(cosines, norms), _empty(values.dtype), diagonal)
+    return kernels.GramMatrix(ranks, _dot_products(cosines, norms), nothing, diagonal)
+
+
+def _columns_of(values: sp.csr_array, chosen: npt.NDArray[np.bool_]) -> kernels.CSR:
+    """Return the ratings of the chosen items, by item; the others are empty."""
+    kept = chosen[values.indices]
+    indptr = np.concatenate([[0], np.cumsum(kept)])[values.indptr]
+    part = sp.csr_array((values.data[kept], values.indices[kept], indptr), shape=values.shape)
+    return as_kernel_csr(part.tocsc())
 
 
 def _dot_products(cosines: kernels.CSR, norms: npt.NDArray[np.float64]) -> kernels.CSR:
@@ -118,17 +147,22 @@ def solve_local_ridge(
     progress: Progress | None = None,
 ) -> Weights:
     """Solve one small ridge regression for each item, on the items in its row of `candidates`."""
-    targets = _dot_products(as_kernel_csr(candidates.values), norms)
-    weights = np.empty(candidates.values.nnz, candidates.values.dtype)
+    cosines = as_kernel_csr(candidates.values)
+    weights = np.empty_like(cosines.data)
     penalty = ridge.penalty(matrix.diagonal)
     n_positions = max(len(penalty), int(matrix.ratings.indices.max(initial=0)) + 1)
+    # items of similar rank have many candidates in common, whose rows are then in the cache
+    order = np.argsort(matrix.dense.rank).astype(np.int32)
 
     def rows(start: int, stop: int) -> None:
-        kernels.local_ridge_rows(start, stop, targets, matrix, penalty, weights, n_positions)
+        kernels.local_ridge_rows(order[start:stop], cosines, norms, matrix, penalty, weights, n_positions)
 
-    parallel_for(rows, split_by_cost(np.square(np.diff(targets.indptr), dtype=np.float64) * 10 + 1, SLICE), progress)
-    lengths, positions, truncation_error = _truncate(targets.indptr, weights, max_weights)
-    pattern = targets.indices[positions], to_indptr(lengths)
+    cost = np.square(np.diff(cosines.indptr)[order], dtype=np.float64) * 10 + 1
+    parallel_for(rows, split_by_cost(cost, SLICE), progress)
+    if np.diff(cosines.indptr).max(initial=0) <= max_weights and weights.all():
+        return as_weights(weights, candidates.common.data, (cosines.indices, cosines.indptr), np.zeros(len(order)))
+    lengths, positions, truncation_error = _truncate(cosines.indptr, weights, max_weights)
+    pattern = cosines.indices[positions], to_indptr(lengths)
     return as_weights(weights[positions], candidates.common.data[positions], pattern, truncation_error)
 
 
@@ -245,8 +279,8 @@ def ridge_memory(values: sp.csr_array, n_candidates: int | None, max_weights: in
     if n_candidates is None:
         return gram_bytes + 4 * n_items * BLOCK * width + result + csc
     solving = n_items * n_candidates * (2 * width + 16) + result + csc
-    searching = plan(values, SimilarityParams(n_neighbors=n_candidates)).bytes
+    blocked, searching = plan(values, SimilarityParams(n_neighbors=n_candidates))
     if gram_bytes <= MAX_GRAM_BYTES:
-        return max(searching, gram_bytes + solving)
+        return gram_bytes // 2 + max(searching, solving) if blocked else max(searching, gram_bytes + solving)
     sparse_gram = plan(values, SimilarityParams(n_neighbors=SPARSE_GRAM_ENTRIES)).bytes
     return sparse_gram + n_items * min(SPARSE_GRAM_ENTRIES, n_items) * width + solving
