@@ -51,18 +51,8 @@ __all__ = ["CHUNK_USERS", "CSR", "LANES", "Block", "BlockAccumulator", "Contribu
 __all__ += ["GramMatrix", "ItemGraph", "NeighborBuffers", "PairSums", "PosteriorSamples", "ScoreParams"]
 __all__ += ["SimilarityFormula", "SimilarityInputs", "TopNOutput", "add_column_stats", "add_dense_block"]
 __all__ += ["add_dense_products", "add_sparse_products", "add_sparse_rows", "bpmf_contributions", "bpmf_items"]
-__all__ += [
-    "bpmf_pairs",
-    "bpmf_rows",
-    "bpmf_user",
-    "check_csr",
-    "contributions",
-    "count_common",
-    "cross_products",
-    "csr_to_csc",
-    "dense_widths",
-]
-__all__ += ["fill_dense_block", "finalize", "find_pairs", "gram_rows", "list_user_blocks", "local_ridge_rows"]
-__all__ += ["merge_buffers", "on_compile", "sample_rows", "score_pairs", "score_row", "score_users"]
-__all__ += ["select_neighbors", "similarity_rows", "sort_rows", "top_n", "top_n_per_segment"]
-__all__ += ["topn_groups", "topn_rows", "truncate_rows"]
+__all__ += ["bpmf_pairs", "bpmf_rows", "bpmf_user", "check_csr", "contributions", "count_common", "cross_products"]
+__all__ += ["csr_to_csc", "dense_widths", "fill_dense_block", "finalize", "find_pairs", "gram_rows", "list_user_blocks"]
+__all__ += ["local_ridge_rows", "merge_buffers", "on_compile", "sample_rows", "score_pairs", "score_row", "score_users"]
+__all__ += ["select_neighbors", "similarity_rows", "sort_rows", "top_n", "top_n_per_segment", "topn_groups"]
+__all__ += ["topn_rows", "truncate_rows"]
