@@ -146,7 +146,7 @@ def table(results: list[Result]) -> str:
         protocol = PROTOCOLS[result["protocol"]]
         for label, row in result["rows"].items():
             metrics = [f"{row[name]:.4f}" for name in protocol.columns]
-            times = [f"{row[name]:.0f}" for name in ("seconds", "processor_seconds")]
+            times = [f"{row[name]:.1f}" for name in ("seconds", "processor_seconds")]
             lines.append([protocol.name, label, *metrics, *times])
         best = [f"{value:.4f} ({model})" for value, model in best_published(protocol)]
         lines.append([protocol.name, "best published", *best, "", ""])
