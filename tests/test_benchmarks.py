@@ -261,7 +261,7 @@ def test_the_section_shows_our_rows_and_the_best_published_of_each_column(measur
     interactions.main()
     text = measured_split.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text  # noqa: PT018
-    assert "| gowalla | defaults | 0.1900 | 0.1600 | 12 | 21 |" in text
+    assert "| gowalla | defaults | 0.1900 | 0.1600 | 12.3 | 20.6 |" in text
     assert text.index("| gowalla | defaults |") < text.index("| gowalla | tuned |")
     assert "* `gowalla`: `EASE(l2=70.0)`" in text
     assert "| gowalla | best published | 0.1941 (ChebyCF) | 0.1616 (ChebyCF) |" in text

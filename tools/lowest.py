@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[1]
 VENV = ROOT / "build" / "lowest"
 DIRECT = ("dependencies", "web", "postgres", "map", "formats", "plot", "spark", "evaluate")
 """The groups that users install; test tools may be the newest."""
+PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+"""How `make test` runs the tests, too."""
 
 
 def lowest():
@@ -33,7 +35,7 @@ def main():
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
     install = ["-m", "pip", "install", "--quiet", "--constraint", constraints, "--editable", f"{ROOT}[test]"]
     subprocess.run([python, *install], check=True)
-    return subprocess.run([python, "-m", "pytest", *sys.argv[1:]], cwd=ROOT).returncode
+    return subprocess.run([python, "-m", "pytest", *PARALLEL, *sys.argv[1:]], cwd=ROOT).returncode
 
 
 if __name__ == "__main__":
