@@ -33,7 +33,17 @@ def main():
     python = VENV / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-    install = ["-m", "pip", "install", "--quiet", "--constraint", constraints, "--editable", f"{ROOT}[test]"]
+    install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--constraint",
+        constraints,
+        "--editable",
+        f"{ROOT}[test]",
+        "httpx",
+    ]  # for older versions of Starlette
     subprocess.run([python, *install], check=True)
     return subprocess.run([python, "-m", "pytest", *PARALLEL, *sys.argv[1:]], cwd=ROOT).returncode
 

@@ -36,7 +36,7 @@ class ValidationContext:
         """The ratings with the number and the fault of each row; the fault of a valid row is empty."""
         rating = pl.col("rating")
         missing = pl.any_horizontal(pl.col(*PAIR, "rating").is_null())
-        on_scale = pl.lit(True) if self.scale is None else rating.is_between(self.scale.low, self.scale.high)
+        on_scale = pl.lit(True) if self.scale is None else self.scale.covers(rating)
         fault = pl.when(missing).then(pl.lit(MISSING)).when(rating.is_infinite()).then(pl.lit(INFINITE))
         return self.tables.ratings.with_row_index("row").with_columns(
             fault=fault.when(~on_scale).then(pl.lit(OFF_SCALE)).otherwise(pl.lit(""))

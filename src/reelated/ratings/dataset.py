@@ -247,7 +247,7 @@ def _without_invalid(table: pl.DataFrame, scale: Scale | None, invalid: Invalid)
     """Reject or drop invalid rows; return a note with their number and the first of them."""
     rating = pl.col("rating")
     missing = pl.any_horizontal(pl.col("user_id", "item_id", "rating").is_null(), rating.is_infinite())
-    on_scale = pl.lit(True) if scale is None else rating.is_between(scale.low, scale.high)
+    on_scale = pl.lit(True) if scale is None else scale.covers(rating)
     faults = table.select(missing=missing.fill_null(True), off_scale=~on_scale.fill_null(True))
     faults = faults.with_columns(off_scale=pl.col("off_scale") & ~pl.col("missing"))
     reasons = {

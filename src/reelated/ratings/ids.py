@@ -167,7 +167,8 @@ def as_ids(column: pl.Series, kind: str) -> pl.Series:
         return _as_int64(column, kind)
     if dtype.is_float() or dtype.is_decimal():
         column = column.fill_nan(None) if dtype.is_float() else column
-        fractions = column.drop_nulls().filter(column.drop_nulls() % 1 != 0)
+        values = column.drop_nulls()
+        fractions = values.filter(values.cast(pl.Float64) % 1 != 0)
         if len(fractions) == 0:
             return _as_int64(column, kind)
         raise InputError(

@@ -35,6 +35,17 @@ class Scale(NamedTuple):
         has_other_values = self.low != self.high and not (self.low == 0 and self.step >= self.high)
         return "explicit" if has_other_values or not is_one_valued else "implicit"
 
+    def covers(self, rating: pl.Expr) -> pl.Expr:
+        """Return whether ratings are on the scale; float32 is compared, in which they are kept.
+
+        Parameters
+        ----------
+        rating : polars.Expr
+            The ratings.
+        """
+        low, high = (pl.lit(bound, pl.Float32) for bound in (self.low, self.high))
+        return rating.cast(pl.Float32).is_between(low, high)
+
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g} in steps of {self.step:g}"
 
