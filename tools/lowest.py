@@ -33,17 +33,8 @@ def main():
     python = VENV / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-    install = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--constraint",
-        constraints,
-        "--editable",
-        f"{ROOT}[test]",
-        "httpx",
-    ]  # for older versions of Starlette
+    install = ["-m", "pip", "install", "--quiet", "--constraint", constraints, "--editable", f"{ROOT}[test]"]
+    install.append("httpx")  # the test client of older versions of Starlette needs it
     subprocess.run([python, *install], check=True)
     return subprocess.run([python, "-m", "pytest", *PARALLEL, *sys.argv[1:]], cwd=ROOT).returncode
 
