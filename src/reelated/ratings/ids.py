@@ -130,16 +130,12 @@ class Ids:
         if self._sorted is not self and len(self) and values.dtype == pl.Int64 and not values.null_count():
             low, span = self._sorted[0], int(self._sorted[-1]) - int(self._sorted[0]) + 1
             if span <= 2 * (len(values) + len(self)):  # a table of all numbers in between is faster than a join
-                index_of, numbers, indices = (
-                    np.full(span + 1, -1, np.int32),
-                    values.to_numpy(),
-                    np.empty(len(values), np.int32),
-                )
+                index_of, indices = (np.full(size, -1, np.int32) for size in (span + 1, len(values)))
                 index_of[self._sorted - low] = np.arange(len(self))
+                numbers = values.to_numpy()
                 for start in range(0, len(numbers), CHUNK):
-                    offsets = (numbers[start : start + CHUNK] - low).view(
-                        np.uint64
-                    )  # those below wrap to large numbers
+                    # those below wrap to large numbers
+                    offsets = (numbers[start : start + CHUNK] - low).view(np.uint64)
                     chosen = np.minimum(offsets, span, out=offsets).view(np.int64)
                     np.take(index_of, chosen, out=indices[start : start + CHUNK])
                 return indices

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.parallel import Progress, parallel_concatenate, parallel_for, part_of, shared_pool, split_by_cost
+from reelated.ratings.matrix import filtered_csr
 from reelated.similarity.blocked import empty_pair_sums
 from reelated.similarity.csr import as_item_matrix, as_kernel_csr, row_costs, sizes_and_norms, to_indptr
 from reelated.similarity.neighbors import Similarity, SimilarityParams, plan, similarity
@@ -126,10 +127,7 @@ def _gram_matrix(
 
 def _columns_of(values: sp.csr_array, chosen: npt.NDArray[np.bool_]) -> kernels.CSR:
     """Return the ratings of the chosen items, by item; the others are empty."""
-    kept = chosen[values.indices]
-    indptr = np.concatenate([[0], np.cumsum(kept)])[values.indptr]
-    part = sp.csr_array((values.data[kept], values.indices[kept], indptr), shape=values.shape)
-    return as_kernel_csr(part.tocsc())
+    return as_kernel_csr(filtered_csr(values, chosen[values.indices]).tocsc())
 
 
 def _dot_products(cosines: kernels.CSR, norms: npt.NDArray[np.float64]) -> kernels.CSR:
