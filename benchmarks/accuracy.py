@@ -2,12 +2,12 @@
 
 python benchmarks/accuracy.py DATA [--only PROTOCOL] > docs/accuracy.md     # DATA holds ml-100k.zip, ml-1m, ml-20m.zip
 
-Each section is one protocol of `reelated evaluate --protocol`. "Defaults" is `Recommender()`, the same on every data
-set; "neighbours" is the fallback for large data. Rows with the name of a setting show its effect; the settings of the
-"tuned" row were chosen on parts of the training data. In protocols for lists, rows other than the defaults have no
-rater, and in protocols for ratings no ranker; lists by adjusted score need both. "Liked" is a hit that was rated 4 or
-more. Intervals are 95 % confidence intervals over users (or over movies, if users are ranked). The time of a fit is
-wall-clock time on a machine that may have been busy.
+Each section is one protocol of `reelated evaluate --protocol`. "Defaults" is `Recommender()`, with the same settings on
+every data set; "neighbours" is the fallback for large data. Rows named after a setting show its effect; the settings of
+the "tuned" row were chosen on parts of the training data. In protocols for lists, rows other than the defaults have no
+rater, and in protocols for ratings no ranker; lists by adjusted score need both. "Liked" counts only hits that were
+rated 4 or more. Intervals are 95 % confidence intervals over users (or over movies, if users are ranked). The time of a
+fit is wall-clock time on a machine that may have been busy.
 """
 
 import argparse

@@ -5,9 +5,9 @@ python benchmarks/measures.py ml-100k.zip > docs/measures.md
 All figures are means over u1 … u5. RMSE and MAE measure the predicted ratings; if a model has no prediction, the mean
 of the training ratings is used. nDCG@10 measures the model's top ten of the movies without a training rating of the
 user. A hit is a movie with a test rating ("any"), or with a test rating of 4 or 5 ("liked"); users without such a
-rating are left out. "Audience" is measured on a list of ten users for each movie, by the same number: it is the share
-of all places that the ten most listed users hold. These are single models: ageing of ratings, adjusted score, and
-genres and years are part of `Recommender` only.
+rating are left out. "Audience" takes a list of ten users for each movie, sorted by the same number: it is the share of
+all places that the ten most listed users hold. These are single models: ageing of ratings, adjusted score, and genres
+and years are part of `Recommender` only.
 """
 
 import platform

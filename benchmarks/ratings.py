@@ -3,11 +3,11 @@
 python benchmarks/ratings.py ml-100k.zip [ml-1m] > docs/ratings.md
 python benchmarks/ratings.py --validate ml-100k.zip [ml-1m]
 
-RMSE and MAE include all test ratings of a fold, also of movies without training ratings; predictions are clipped to the
-scale. "Movies" adds genres and years. "In 80 %" and "in 90 %" are the shares of test ratings inside these prediction
-intervals, on the first fold. "Fit" is seconds of processor time, without compilation. MovieLens 1M is split into five
-random folds (seed 0). The settings were chosen with `--validate` on u1, u3 and the first fold of MovieLens 1M: it holds
-out a tenth of each training part (seed 1) and does not read the test parts.
+RMSE and MAE cover all test ratings of a fold, including those of movies without training ratings; predictions are
+clipped to the scale. "Movies" adds genres and years. "In 80 %" and "in 90 %" are the shares of test ratings inside
+these prediction intervals, on the first fold. "Fit" is seconds of processor time, without compilation. MovieLens 1M is
+split into five random folds (seed 0). The settings were chosen with `--validate` on u1, u3 and the first fold of
+MovieLens 1M: it holds out a tenth of each training part (seed 1) and does not read the test parts.
 """
 
 import platform

@@ -87,7 +87,7 @@ def _protocol(name: str, data: str, size: tuple[int, int, int], source: str, *pu
         definition=(
             "The published training and test parts, which contain only users and items. Lists of 20 items, without the "
             "user's training items, for all users of the test part. Recall is divided by the number of hidden items; "
-            "nDCG is binary, its ideal cut at 20."
+            "nDCG is binary, with the ideal list cut at 20."
         ),
         source=f"{source} Note: {CHOSEN_ON_TEST}",
         columns={"R@20": ("recall@20", "any"), "nDCG@20": ("ndcg@20", "any")},

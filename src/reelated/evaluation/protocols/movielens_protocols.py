@@ -30,8 +30,9 @@ FOLDS = Protocol(
     data="MovieLens 100K",
     size=ML_100K,
     definition=(
-        "Each of the five official folds u1 … u5 is hidden once. RMSE and MAE over all hidden ratings of a fold, and "
-        "then the mean of the five. If a model cannot predict a rating, the mean training rating is used."
+        "Each of the five official folds u1 … u5 is hidden once. RMSE and MAE are computed over all hidden ratings "
+        "of a fold, and averaged over the five folds. If a model cannot predict a rating, the mean training rating is "
+        "used."
     ),
     source="Harper and Konstan 2015, The MovieLens Datasets; folds in ml-100k.zip.",
     columns={"RMSE": ("rmse", None), "MAE": ("mae", None)},
@@ -55,7 +56,7 @@ MICROSOFT = Protocol(
         "Each rating gets a random number, in the order of u.data (NumPy's legacy generator, seed 42). The ratings of "
         "each item are sorted by this number; the first 75 % (rounded) are for training, the others are hidden. Lists "
         "of 10 items, without those rated in training, for all users with a hidden rating. Any hidden rating is a hit. "
-        "MAP and recall are divided by the number of hidden ratings; nDCG is binary, its ideal cut at 10."
+        "MAP and recall are divided by the number of hidden ratings; nDCG is binary, with the ideal list cut at 10."
     ),
     source="Comparison of algorithms in the README of Microsoft's recommenders (recommenders-team/recommenders), 2025.",
     columns={
@@ -82,8 +83,8 @@ AUDIENCE = Protocol(
     size=ML_100K,
     definition=(
         "The split of ml100k-microsoft, ranking users: for each item with a hidden rating, a list of 10 of the users "
-        "who have not rated it in training. Hits are its hidden raters. nDCG is binary, its ideal cut at 10; places: "
-        "the share of all places that the ten most listed users hold."
+        "who have not rated it in training. Hits are its hidden raters. nDCG is binary, with the ideal list cut at 10; "
+        "places: the share of all places that the ten most listed users hold."
     ),
     source="Reelated; there are no published figures.",
     columns={
@@ -174,13 +175,13 @@ INFINITE_AE = Protocol(
     definition=(
         "Each user's ratings are divided into a training, a validation and a test part, as published. "
         "The model is fitted to the first, is shown the first and the second, and lists 10 of the other items. Any "
-        "hidden rating is a hit; nDCG is binary, its ideal cut at 10."
+        "hidden rating is a hit; nDCG is binary, with the ideal list cut at 10."
     ),
     source="Sachdeva et al. 2022, Infinite Recommendation Networks. SVD-AE: Hong et al. 2024.",
     columns={"nDCG@10": ("ndcg@10", "any"), "nDCG@10, liked": ("ndcg@10", "liked")},
     published=(
         Published("LightGCN", (0.2885, None)),
-        Published("EASE, as they ran it", (0.2988, None)),
+        Published("EASE, run by the authors", (0.2988, None)),
         Published("∞-AE", (0.3282, None)),
         Published("SVD-AE", (0.34, None), "two digits published"),
     ),
@@ -191,9 +192,9 @@ FOLDS_1M = Protocol(
     data="MovieLens 1M",
     size=ML_1M,
     definition=(
-        f"All ratings are divided at random into five folds, seed {FOLDS_SEED}; each is hidden once. RMSE and MAE over "
-        "all hidden ratings of a fold, and then the mean of the five. If a model cannot predict a rating, the mean "
-        "training rating is used. The published figures use other seeds."
+        f"All ratings are divided at random into five folds, seed {FOLDS_SEED}; each is hidden once. RMSE and MAE are "
+        "computed over all hidden ratings of a fold, and averaged over the five folds. If a model cannot predict a "
+        "rating, the mean training rating is used. The published figures use other seeds."
     ),
     source="Result pages of Surprise and MyMediaLite.",
     columns={"RMSE": ("rmse", None), "MAE": ("mae", None)},
@@ -245,7 +246,7 @@ LIANG = Protocol(
         "Only ratings above 3.5, of users with 5 of them or more. In a random order of the users (NumPy's legacy "
         "generator, seed 98765) the last 10,000 are for the test, the 10,000 before them for validation, and the "
         "others for training. 80 % of a test user's ratings of training items are shown and 20 % hidden. Recall is "
-        "divided by min(n, hidden); nDCG is binary, its ideal cut at 100."
+        "divided by min(n, hidden); nDCG is binary, with the ideal list cut at 100."
     ),
     source="Liang et al. 2018, Variational Autoencoders for Collaborative Filtering.",
     columns={"R@20": ("recall_capped@20", "any"), "R@50": ("recall_capped@50", "any"), "nDCG@100": ("ndcg@100", "any")},
