@@ -74,7 +74,7 @@ class ItemRow:
     reasons : tuple of Reason
         The three largest contributions; with `other` they sum to the number that the list is sorted by.
     other : float
-        Sum of all other contributions.
+        Sum of the base and all other contributions.
     """
 
     rank: int
