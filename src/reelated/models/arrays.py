@@ -15,7 +15,7 @@ class ArraySpec(NamedTuple):
     """Dtype, shape and values of a learned array."""
 
     dtype: str
-    shape: tuple[str | int, ...]  # a name has the same size, 1 or more, in all arrays of a model
+    shape: tuple[str | int, ...]  # a dimension's name stands for the same size, 1 or more, in all arrays of a model
     values: str = "finite"  # a key of `_RULES`
     optional: str = ""  # the name of a dimension that may have the size 0
 

@@ -25,9 +25,9 @@ class BiasModel(LinearRater):
     Parameters
     ----------
     reg_user, reg_item : float, default 12.0 and 1.0
-        Strength of the regularisation, as a number of additional average ratings of each user and item.
+        Strength of the regularisation: each user or item counts as having this many additional average ratings.
     n_iterations : int, default 10
-        Rounds of alternation.
+        Number of rounds of the alternation.
     max_memory : int, str or None, default None
         Memory limit of a dense result in bytes, or text such as "2GB"; a larger one raises `TooLarge`.
 

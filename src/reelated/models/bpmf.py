@@ -23,7 +23,7 @@ Numbers = npt.NDArray[np.float64]
 
 
 class BPMF(RowRater):
-    """Predict ratings by Bayesian probabilistic matrix factorisation, the mean over samples from the posterior.
+    """Predict ratings by Bayesian probabilistic matrix factorisation, as the mean over posterior samples.
 
     A rating is ``μ + a_i + b_u + v_i · z_u`` plus noise. The user vectors `(b, z)` are Gaussian, so a user's ratings
     are jointly Gaussian with covariance ``q_iᵀ Λ⁻¹ q_j + [i = j] / α``, where `q = (1, v)`. A prediction is the
@@ -40,10 +40,10 @@ class BPMF(RowRater):
     n_samples : int, default 60
         Number of posterior samples.
     n_warmup : int, default 15
-        Number of samples discarded before the first that is kept.
+        Number of samples that are discarded before the first one that is kept.
     n_implicit_factors : int, default 30
-        Number of implicit factors, which describe users and items by which items were rated; at most a quarter of the
-        number of users and of items. 0 uses only ratings and their counts.
+        Number of implicit factors, which describe users and items by who rated what, regardless of the values; at most
+        a quarter of the number of users and of items. 0 uses only ratings and their counts.
     random_state : int, default 0
         Random seed of the sampling.
     max_memory : int, str or None, default None
@@ -68,7 +68,7 @@ class BPMF(RowRater):
     alpha_ : ndarray of float64, shape (n_samples,)
         α, the precision of the noise.
     new_user_offsets_ : ndarray of float32, shape (n_items, n_samples)
-        Offset of every item for a new user: its expected rating by those who rated it.
+        Offset of every item for a new user: its mean expected rating over those who rated it.
     new_user_mean_ : ndarray of float64, shape (n_factors + 1, n_samples)
         Prior mean of the vector of a new user, whose number and choice of ratings are unknown: the mean over all users.
     new_user_precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_samples)
@@ -208,7 +208,7 @@ class BPMF(RowRater):
         return float(self.rating_moments_[1])
 
     def prepare(self) -> None:
-        self.__dict__.pop("for_new_users", None)  # cached for an earlier fit
+        self.__dict__.pop("for_new_users", None)  # drop the model cached for an earlier fit
         self._samples = kernels.PosteriorSamples(
             item_factors=pad_to_simd(self.item_factors_),
             offsets=pad_to_simd(self.item_factors_[:, 0]),
@@ -227,8 +227,8 @@ class BPMF(RowRater):
     def for_new_users(self) -> "BPMF":
         """The model for new users, whose number and choice of ratings are not informative.
 
-        A new user's vector has the distribution over all users of the fit. The offset of an item is its expected
-        rating by those who rated it, because ratings are predicted for users who would rate the item.
+        A new user's vector has the distribution over all users of the fit. The offset of an item is its mean expected
+        rating over those who rated it, because a prediction assumes that the user has chosen to rate the item.
         """
         model, samples = copy(self), self._samples
         n_groups, D, _, lanes = samples.implicit_slope.shape

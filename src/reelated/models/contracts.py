@@ -1,7 +1,7 @@
 """The two contracts: a ranker scores items, a rater predicts ratings.
 
-A model answers one question or both; `numbers` says which. Both contracts take rows of a users × items matrix: a model
-stores no users, so a new user and a user of the fit are the same call.
+A model computes scores, predicted ratings or both; `numbers` says which. Both contracts take rows of a users × items
+matrix: a model stores no users, so the same call serves a new user and a user of the fit.
 """
 
 from typing import Any, ClassVar, Literal, Protocol
@@ -29,23 +29,23 @@ class Scorer(Protocol):
         """Return the best items of every row, chosen from `item_mask`."""
 
     def pairs(self, rows: Any, items: Any) -> tuple[Floats, npt.NDArray[np.int32]]:
-        """Return the number of every pair (a rating is not clipped), and the number of neighbours used."""
+        """Return the score or unclipped predicted rating of every pair, and the number of neighbours used."""
 
     def users(self, item: int, by_item: sp.csc_array | None = None) -> tuple[Floats, npt.NDArray[np.int32]]:
-        """Return the number of one item for every row; `by_item` is the result of `columns`."""
+        """Return the score or unclipped predicted rating of one item for every row; `by_item` comes from `columns`."""
 
     def columns(self) -> sp.csc_array:
         """Return the values of the ratings in CSC form."""
 
     def contributions(self, items: Any, scores: Floats | None = None) -> ItemContributions:
-        """Return the contributions of a single row to the numbers of several items; pass `scores` if they are known."""
+        """Return the contributions to a single row's scores of several items; pass `scores` if they are known."""
 
     def dense(self) -> Floats:
-        """Return the number of every row and item."""
+        """Return the score or unclipped predicted rating of every row and item."""
 
 
 class Model(Protocol):
-    """The methods of every model; `numbers` are the computed numbers, `arrays` the arrays of a saved model."""
+    """The methods of every model; `numbers` names what it computes, and `arrays` its arrays in a saved model."""
 
     numbers: ClassVar[tuple[By, ...]]
     uses_side_info: ClassVar[bool]

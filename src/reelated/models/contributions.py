@@ -1,4 +1,4 @@
-"""`ItemContributions`: the contributions to the numbers of several items of one row."""
+"""`ItemContributions`: the contributions to one row's scores or predicted ratings of several items."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ class PairContributions:
     common : ndarray of int32
         For each neighbour the number of users who rated both items; -1 if the model does not count them.
     clip : float
-        The change by clipping to the scale and rounding to six decimals.
+        The change that clipping to the scale and rounding to six decimals make.
     """
 
     score: float
@@ -79,7 +79,7 @@ class ItemContributions(NamedTuple):
 
     @property
     def clips(self) -> npt.NDArray[np.float64]:
-        """The change of each score by clipping to the scale and rounding; 0 for an undefined score."""
+        """The change that clipping to the scale and rounding make to each score; 0 for an undefined score."""
         sums = np.concatenate([[0.0], np.cumsum(self.parts.adds)])[self.parts.ends]
         return np.where(np.isfinite(self.scores), self.scores - self.bases - (sums[1:] - sums[:-1]), 0.0)
 

@@ -1,4 +1,4 @@
-"""`Estimator`: the interface of scikit-learn's estimators, without its import, which takes a second."""
+"""`Estimator`: the interface of scikit-learn's estimators, without importing scikit-learn, which takes a second."""
 
 import inspect
 from copy import deepcopy

@@ -16,7 +16,7 @@ SLICE = 2e7
 """Multiplications of one slice of work: about a fiftieth of a second."""
 
 OVERSAMPLING = 10
-"""Directions computed beyond those wanted, for accuracy."""
+"""Number of directions computed in addition to those requested, for accuracy."""
 MIN_DEVIATION = 1e-9
 """A feature with a smaller standard deviation counts as constant."""
 
@@ -201,7 +201,7 @@ def marginal_precision(user_features: Numbers, samples: Samples) -> Numbers:
 
 
 def rater_offsets(items: Numbers, sums_of_raters: Numbers, counts: npt.NDArray[np.int64], mean: Numbers) -> Numbers:
-    """Return the expected rating of each item by those who rated it, for users without bias and factors."""
+    """Return each item's mean expected rating over those who rated it, as the offset for a new user."""
     deviation = np.where(counts[:, None] > 0, sums_of_raters / np.maximum(counts, 1)[:, None] - mean, 0.0)
     offsets: Numbers = items[:, 0] + deviation[:, 0] + np.einsum("if,if->i", items[:, 1:], deviation[:, 1:])
     return offsets

@@ -33,7 +33,7 @@ class ItemKNN(LinearRater):
     The predicted rating is the weighted average ``Σ_j s_ij r_uj / Σ_j |s_ij|`` over the rated neighbours `j` of `i`
     (Sarwar et al. 2001, §3.2.1). If the similarity is computed from ratings minus an offset `o`, it is
     ``o_ui + Σ_j s_ij (r_uj − o_uj) / (Σ_j |s_ij| + prior_weight)``. The ranking score is ``Σ_j s_ij (r_uj − low)``
-    with the lowest rating `low` of the scale, so that a lowest rating adds nothing.
+    with the lowest rating `low` of the scale, so that an item with the lowest rating adds nothing.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ class ItemKNN(LinearRater):
         Weighting of the ratings before the cosine, with items as documents and users as terms.
     user_normalization, item_normalization : float, default 0.0
         Exponents from 0 to 1, as for `EASE`: users with many ratings count less in the cosine, and items with
-        many ratings have lower scores. The first applies to the cosine only. The second changes predicted ratings
-        only through `prior_weight`.
+        many ratings have lower scores. `user_normalization` applies to the cosine only. `item_normalization` changes
+        predicted ratings only through `prior_weight`.
     shrinkage : float, default 0.0
         Multiplies a similarity by ``c / (c + shrinkage)``, `c` = number of users who rated both.
     damping : float, default 0.0

@@ -17,7 +17,7 @@ from reelated.models.topn import SLICE, ListOptions, Terms, TopN, top_n_of_rows
 from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity import as_csc, as_kernel_csr
 
-FEW = 64  # pairs of one row; splitting fewer over threads costs more than it saves
+FEW = 64  # minimum number of pairs of one row: splitting fewer over threads costs more than it saves
 _ALL = np.empty(0, np.bool_)
 _SCORE = kernels.ScoreParams(False, False, False, 0.0)
 
@@ -56,7 +56,7 @@ class LinearItemModel(RowModel):
 
     @property
     def zero_rating(self) -> float:
-        """The rating of weight 0: the lowest of the scale; 0 if the scale has one value."""
+        """The rating whose weight is 0: the lowest of the scale, or 0 if the scale has one value."""
         low, high = self.scale_
         return low if high > low else 0.0
 
@@ -71,7 +71,7 @@ class LinearItemModel(RowModel):
         return np.asarray(ratings, np.float32) - np.float32(self.zero_rating)
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:
-        """Return item offsets, user offsets, and the formula from the sum to the number."""
+        """Return item offsets, user offsets, and the formula that turns a sum into a score or predicted rating."""
         return self._zeros, np.zeros(X.shape[0]), _SCORE
 
     def checked_scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> "LinearScorer":
@@ -162,7 +162,7 @@ class LinearScorer(NamedTuple):
     def users(
         self, item: int, by_item: sp.csc_array | None = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        """Return the number of one item for every row; only the raters of the item's neighbours are visited."""
+        """Return the score or rating of one item for every row, from the raters of the item's neighbours."""
         n_rows, n_items = self.matrix.shape
         if self.links.max_neighbors_used < n_items:  # each row may use other neighbours
             return self.pairs(np.arange(n_rows), np.full(n_rows, item))

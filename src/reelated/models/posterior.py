@@ -34,7 +34,7 @@ class PosteriorScorer:
 
     @cached_property
     def user(self) -> Any:
-        """The posterior of the user of the only row."""
+        """The posterior of the user, if there is only one row."""
         return kernels.bpmf_user(self.rows.indices, self.rows.data, self.samples)
 
     def pairs(self, rows: Any, items: Any) -> tuple[Numbers, npt.NDArray[np.int32]]:

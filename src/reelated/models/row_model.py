@@ -26,7 +26,7 @@ from reelated.parallel import Progress
 
 
 class RowModel(Estimator):
-    """A model that computes one or both numbers for rows of ratings, by a `Scorer`."""
+    """A model that computes scores, predicted ratings or both for rows of ratings, by a `Scorer`."""
 
     n_features_in_: int
     scale_: tuple[float, float]
@@ -70,7 +70,7 @@ class RowModel(Estimator):
         """Convert the learned arrays for the kernels; called after a fit or a load."""
 
     def learned_numbers(self) -> list[npt.NDArray[Any]]:
-        """Return the learned arrays, so that a caller can check that they are finite."""
+        """Return the learned arrays, so that a caller can check whether they are finite."""
         return [getattr(self, name) for name in self.arrays]
 
     @abstractmethod
@@ -85,7 +85,7 @@ class RowModel(Estimator):
         Returns
         -------
         covariance : ndarray of float64, shape (n, n)
-            On any scale; a model without a posterior gives the cosine between rows of its matrix instead.
+            On an arbitrary scale; a model without a posterior returns the cosine between rows of its matrix instead.
         noise : float
             On the same scale.
         """
@@ -135,7 +135,7 @@ class RowModel(Estimator):
         exclude_seen : bool, default True
             Whether items that the row has rated are left out.
         weights : array, shape (X.nnz,), optional
-            Factors for the ratings of `X`, a canonical CSR, in the score; by default 1. Not for `by="rating"`.
+            Factors of the ratings of `X`, a canonical CSR, in the score; by default 1. Not for `by="rating"`.
         progress : callable, optional
             Called with the fraction done, from 0 to 1.
         """
@@ -164,7 +164,7 @@ class RowModel(Estimator):
     def audience(
         self, X: Any, item: int, n: int = 10, *, by: By | None = None, weights: Any = None
     ) -> npt.NDArray[np.int64]:
-        """Return the rows that have not rated an item and have the highest number, ties in ascending row index.
+        """Return the rows with the highest score or predicted rating of an item that they have not rated.
 
         Parameters
         ----------
@@ -176,7 +176,7 @@ class RowModel(Estimator):
         Returns
         -------
         ndarray of int64
-            Row indices, best first.
+            Row indices, best first; ties in ascending order.
         """
         scorer, item, n = self.scorer(X, by=by, weights=weights), check_item(self, item), check_integer("n", n, 0)
         columns = scorer.columns()
@@ -198,11 +198,11 @@ class RowModel(Estimator):
         return self.scorer(X, by=by, weights=weights).users(check_item(self, item))
 
     def explain_pair(self, X: Any, item: int, *, by: By | None = None, weights: Any = None) -> PairContributions:
-        """Return the contributions to the number of the single row of `X` for an item."""
+        """Return the contributions to the score or predicted rating of an item for the single row of `X`."""
         return self.explain_items(X, [check_item(self, item)], by=by, weights=weights).one(0)
 
     def explain_items(self, X: Any, items: Any, *, by: By | None = None, weights: Any = None) -> ItemContributions:
-        """Return the contributions to the numbers of the single row of `X` for several items."""
+        """Return the contributions to the scores or predicted ratings of several items for the single row of `X`."""
         scorer = self.scorer(X, by=by, weights=weights)
         if (n_rows := scorer.matrix.shape[0]) != 1:
             raise InputError(f"X of {n_rows} rows: expected the one row of the user to explain to.")

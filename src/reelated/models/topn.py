@@ -46,7 +46,7 @@ class TopN(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """The terms of one number of some rows: ``offset_i + offset_u + Σ_j s_ij (v_uj − offset_j − offset_u)``."""
+    """The terms of scores or predicted ratings: ``offset_i + offset_u + Σ_j s_ij (v_uj − offset_j − offset_u)``."""
 
     rows: kernels.CSR
     item_offset: npt.NDArray[np.float64]

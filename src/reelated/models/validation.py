@@ -11,7 +11,7 @@ from reelated.models.estimator import Estimator
 
 
 def check_rows(model: Estimator, X: Any, *, fitting: bool = False) -> sp.csr_array:
-    """Return `X` as CSR of float32 with ascending columns and no duplicates; `fitting` learns their number."""
+    """Return `X` as CSR of float32 with ascending columns and no duplicates; `fitting` records their number."""
     ready = _ready(X, sp.csr_array)
     if ready and not fitting and X.shape[1] == getattr(model, "n_features_in_", None):
         return X

@@ -1,4 +1,4 @@
-"""`Explanation`: one number as a sum of contributions, and the rank without the strongest of them."""
+"""`Explanation`: a score or predicted rating as a sum, and the rank without each of the largest contributions."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -43,7 +43,7 @@ class Counterfactual:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A user's number for an item as a sum: `base + Σ contributions + clip = value`.
+    """A user's score or predicted rating as a sum: `base + Σ contributions + clip = value`.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Explanation:
     contributions : tuple of Reason
         All rated neighbours, the largest contribution first.
     clip : float
-        The change by clipping to the scale and by rounding.
+        The change that clipping to the scale and rounding make.
     rank : int or None
         Rank of the item among all unrated items; None if it is not listed or was not computed.
     rating : float or None
@@ -188,7 +188,7 @@ def reasons_of(strongest: Strongest, bar: float | None, catalogue: Catalogue) ->
 
 
 def item_rows(batch: Batch, query: Query, catalogue: Catalogue, scale: Scale | None) -> list[ItemRow]:
-    """Return the rows of one user's list, each with its three largest contributions and the sum of the others."""
+    """Return the rows of one user's list, each with its three largest contributions and the sum of the rest."""
     parts: Any = batch.contributions
     ids, titles, years, genres = catalogue.ids, catalogue.titles, catalogue.years, catalogue.genres
     columns = batch.items, parts.scores, batch.scores, batch.ratings, batch.n_neighbors_used, batch.is_popular
@@ -247,7 +247,7 @@ def predict(engine: Engine, query: Query, item: int, catalogue: Catalogue) -> Pr
 def explain(
     engine: Engine, query: Query, item: int, by: By, catalogue: Catalogue, scale: Scale | None, *, ranks: bool
 ) -> Explanation:
-    """Explain one of a user's numbers without their own rating of the item."""
+    """Explain a user's score or predicted rating of an item without their own rating of it."""
     rating, query = query.rating_of(item), query.without(item)
     explained = engine.scorer(query.rows, by).contributions([item])
     parts = explained.one(0)

@@ -20,7 +20,7 @@ def known(value: Any) -> float | None:
 
 @dataclass(frozen=True)
 class Reason:
-    """One rated item with its contribution to a number.
+    """One rated item with its contribution to a score or predicted rating.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Reason:
     common_raters : int or None
         Number of users who rated both; None if the model does not count them.
     contribution : float
-        Contribution to the explained number.
+        Contribution to the score or predicted rating that is explained.
     liked : bool
         Whether the rating is above the user's mean, or above the middle of the scale if all the user's ratings are
         equal. False for implicit feedback.
@@ -68,7 +68,7 @@ class ItemRow:
     predicted_rating : float or None
         On the scale of the ratings.
     n_neighbors_used : int
-        Number of rated items that the number is computed from.
+        Number of the user's rated items that the score or predicted rating is computed from.
     source : {"model", "popular", "side_info"}
         Origin of the row; "side_info": the item has no ratings, and its genres and year are used.
     reasons : tuple of Reason
@@ -91,14 +91,14 @@ class ItemRow:
 
     @property
     def because(self) -> tuple[str, ...]:
-        """Titles of the rated items that add most to the number, the largest contribution first."""
+        """Titles of the rated items with the largest positive contributions, the largest first."""
         return tuple(with_year(reason.title, reason.year) for reason in self.reasons if reason.contribution > 0)
 
 
 def fast_init(frozen: type[Row]) -> Callable[..., Row]:
     """Return a function that makes an instance of a frozen dataclass from the values of all fields."""
     # `__init__` of a frozen class writes each field through `object.__setattr__`, which takes three times as long;
-    # instead a class with the same fields is filled, and the object then changes its class
+    # instead an object of a plain class with the same fields is filled, whose `__class__` is then changed
     mutable: Any = make_dataclass("Mutable", [field.name for field in fields(cast(Any, frozen))])
 
     def make(*values: Any) -> Row:
