@@ -1,4 +1,4 @@
-"""The answers in names: fitted models with their ids and catalogue."""
+"""Recommendations with ids and titles: fitted models with their ids and catalogue."""
 
 from reelated.recommender.explanation import Counterfactual, Explanation
 from reelated.recommender.presets import PRESETS, textbook

@@ -16,15 +16,15 @@ from reelated.recommender.rows import UserRow, known
 USUAL_SHARE = 0.7
 """Share of a user's usual score that is subtracted, so that the most active users do not lead every list."""
 ABOVE_MEAN_WEIGHT = 0.25
-"""What a predicted star above the user's mean adds to the logarithm of the adjusted score."""
+"""Added to the logarithm of the adjusted score for each star that the predicted rating is above the user's mean."""
 CANDIDATES = 10
-"""Candidates by score for each user of a list by adjusted score."""
+"""Number of candidates by score for each place of a list by adjusted score."""
 PAIRS = 50_000
-"""Candidates whose numbers are computed at once; bounds the memory and the time between reports of progress."""
+"""Number of candidates that are scored at once; it bounds the memory and the time between reports of progress."""
 
 
 class Audience(NamedTuple):
-    """Users and their numbers, best first; `unclipped` are the predicted ratings before they are clipped."""
+    """Users with scores and ratings, best first; `unclipped` are the predicted ratings before they are clipped."""
 
     users: npt.NDArray[np.int64]
     scores: Floats
@@ -44,7 +44,7 @@ class Audience(NamedTuple):
 
 
 def audiences_of(engine: Engine, items: Sequence[int], n: int, by: AudienceBy) -> list[Audience]:
-    """Return the `n` users who have not rated an item and have the highest number, for each item."""
+    """Return for each item the `n` best users who have not rated it."""
     audiences = [found for found, _ in candidates(engine, items, n, by)]
     if by != "adjusted_score":
         return audiences
@@ -87,7 +87,7 @@ def candidates(engine: Engine, items: Sequence[int], n: int, by: AudienceBy) -> 
     chosen = [choose_users(engine, item, n, by) for item in items]
     sizes = [len(users) for users, _, _ in chosen]
     users, beyond, usual = (np.concatenate(parts) for parts in zip(*chosen, strict=True))
-    distinct, rows = np.unique(users, return_inverse=True)  # the numbers of a user with several items cost little more
+    distinct, rows = np.unique(users, return_inverse=True)  # more items of a user cost little
     pairs = engine.all_users.take(distinct), rows, np.repeat(items, sizes)
     numbers = engine.numbers(*pairs, "rating" if by == "rating" else "score")
     above = numbers.ratings - engine.mean_ratings[users]
@@ -114,7 +114,7 @@ def choose_users(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[npt
 
 
 def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
-    """Return ``beyond · e^(ABOVE_MEAN_WEIGHT · above_user_mean)``; `beyond` is the score minus the user's usual one."""
+    """Return ``beyond · e^(ABOVE_MEAN_WEIGHT · above_user_mean)``; `beyond` is the score above the usual one."""
     exponent = ABOVE_MEAN_WEIGHT * np.nan_to_num(above_user_mean)
     return beyond * np.exp(np.where(beyond < 0, -exponent, exponent))
 

@@ -20,7 +20,7 @@ from reelated.recommender.title_search import TitleIndex
 
 
 class Catalogue:
-    """All known items, by ascending id, and the subset that the model has as columns."""
+    """All known items, in ascending order of ids, and the subset of them that are columns of the model."""
 
     def __init__(self, items: pl.DataFrame, item_ids: Ids, counts: npt.NDArray[np.int64]) -> None:
         self.items = items
@@ -56,7 +56,7 @@ class Catalogue:
         }
 
     def attributes(self) -> npt.NDArray[np.float64]:
-        """Return genres, and linear B-splines of the year with knots at its quintiles, from 0 to 1."""
+        """Return genres, and linear B-splines of the year with knots at its quintiles; all values are from 0 to 1."""
         names = sorted({genre for have in self.genres for genre in have})
         columns = [[float(name in have) for have in self.genres] for name in names]
         years = np.array([np.nan if year is None else year for year in self.years])
@@ -159,7 +159,7 @@ class Catalogue:
     def find(
         self, text: str, n: int = 10, noun: str = "item", because: str = "because you rated"
     ) -> Recommendations[SearchHit]:
-        """Return the items with the titles that match a text best; ties are in descending number of ratings."""
+        """Return the items whose titles match a text best; ties are in descending order of the number of ratings."""
         if not isinstance(text, str) or not text.strip():
             raise InputError("expected a part of a title.", parameter="text", value=text)
         found = self.title_index.search(text, self.shown)

@@ -1,4 +1,4 @@
-"""`Engine`: the numeric interface to the models: rows of ratings in, batches of numbers out."""
+"""`Engine`: the numeric interface to the models, which takes rows of ratings and returns batches of numbers."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -62,7 +62,7 @@ class Models(NamedTuple):
         return "rating" if self.ranker is None else by
 
     def for_rows(self, rows: WeightedRows) -> "Models":
-        """Return the models for these rows: a rater with a posterior has another prior for new users."""
+        """Return the models for these rows: for new users, a rater with a posterior has a different prior."""
         rater: Any = self.rater
         return self._replace(rater=rater.for_new_users) if rows.are_new and rater and rater.has_posterior else self
 
@@ -79,12 +79,12 @@ class Models(NamedTuple):
         return model
 
     def plan(self, X: sp.csr_array) -> int:
-        """Return the maximum number of bytes that the fits take beside the data."""
+        """Return the maximum number of bytes that the fits take in addition to the data."""
         return sum(model.plan(X) for model in self.present)
 
 
 class Numbers(NamedTuple):
-    """Both numbers of pairs, and the number of neighbours used for the requested one."""
+    """The scores and predicted ratings of pairs, and the number of neighbours used for the requested of the two."""
 
     scores: Floats
     ratings: Floats
@@ -106,7 +106,7 @@ class Batch(NamedTuple):
 
 
 class Engine:
-    """Computes lists, numbers and audiences from the models and, if it has them, the ratings of all users."""
+    """Computes lists, scores, predicted ratings and audiences from the models and the ratings of all users, if any."""
 
     def __init__(self, models: Models, everyone: WeightedRows | None, item_counts: npt.NDArray[np.int64]) -> None:
         self.models = models
@@ -124,7 +124,7 @@ class Engine:
         *,
         explain: bool = False,
     ) -> Batch:
-        """Return the best items of every row; `fill_from` fills up short lists."""
+        """Return the best items of every row; short lists are filled from `fill_from`."""
         scorer = self.scorer(rows, by)
         top = scorer.top(n, item_mask)
         indptr, items, sorted_by, is_popular = top.indptr, top.items, top.scores, np.zeros(len(top.items), np.bool_)
@@ -137,7 +137,7 @@ class Engine:
         return Batch(indptr, items, sorted_by, scores, ratings, used, is_popular, contributions)
 
     def checked(self, rows: WeightedRows) -> WeightedRows:
-        """Return valid rows for the kernels, which check no bounds; all other methods rely on this check."""
+        """Return checked rows for the kernels, which check no bounds; all other methods rely on this check."""
         return rows._replace(matrix=check_rows(self.models.present[0], rows.matrix))
 
     def scorer(self, rows: WeightedRows, by: By) -> Scorer:
@@ -158,13 +158,13 @@ class Engine:
         return number if by == "score" else self.scorer(rows, "score").pairs(users, items)[0], ratings, unclipped
 
     def numbers(self, rows: WeightedRows, users: Any, items: Any, by: By) -> Numbers:
-        """Return both numbers of pairs of a row and an item."""
+        """Return the scores and predicted ratings of pairs of a row and an item."""
         number, used = self.scorer(rows, by).pairs(users, items)
         scores, ratings, unclipped = self._both_numbers(rows, users, items, number, by)
         return Numbers(scores, ratings, used, unclipped)
 
     def score(self, users: npt.NDArray[Any], items: npt.NDArray[Any], by: By) -> Floats:
-        """Return one number of pairs of user and item indices, not clipped; NaN if there is none."""
+        """Return the score or unclipped predicted rating of pairs of user and item indices; NaN if there is none."""
         rows, scores = self.all_users, np.empty(len(users))
         for part in _parts(len(users)):
             scores[part] = self.scorer(rows, by).pairs(users[part], items[part])[0]
@@ -224,8 +224,8 @@ class Engine:
         return self.everyone
 
     def numbers_of_users(self, item: int, by: By) -> Floats:
-        """Return one number of an item for every user, not clipped; NaN for users who have rated it."""
-        if by not in self._by_item:  # the columns take as long as many answers
+        """Return the score or unclipped predicted rating of an item for every user; NaN for users who have rated it."""
+        if by not in self._by_item:  # making the columns takes as long as many answers, so they are made once
             scorer = self.scorer(self.all_users, by)
             self._by_item[by] = scorer, scorer.columns()
         scorer, columns = self._by_item[by]

@@ -1,4 +1,4 @@
-"""From parameters to fitted models: the default models, the checks of those that a caller chooses, and the fit."""
+"""From parameters to fitted models: the default models, the checks of models that a caller chooses, and the fit."""
 
 from collections.abc import Iterator
 from copy import copy
@@ -47,7 +47,7 @@ NO_TIMES = "Times are not known for all ratings: all count alike, however old."
 
 
 def fit_models(rec: State, data: Dataset, progress: Progress | None) -> tuple[Models, Catalogue, Ratings]:
-    """Fit the models of a recommender within its memory limit; return them with the items and the ratings."""
+    """Fit the models of a recommender within its memory limit; return the models, the items and the ratings."""
     models, ratings = unfitted_models(rec, data)
     X, scale = fit_values(ratings), model_scale(ratings.scale, ratings.feedback)
     limit = check_memory("max_memory", rec.max_memory)
@@ -117,7 +117,7 @@ def is_default(model: Any) -> bool:
 
 
 def with_unrated(data: Dataset) -> Ratings:
-    """Return the ratings with columns for unrated items with genres or a year, unless most items are unrated."""
+    """Return the ratings with a column for each unrated item that has genres or a year, unless most are unrated."""
     has_attributes = pl.col("year").is_not_null() | (pl.col("genres").list.len() > 0)
     rated = data.ratings.item_ids
     item_ids = pl.concat([rated.values, data.items.filter(has_attributes)["item_id"]]).unique().sort()
@@ -135,7 +135,7 @@ def fit_model(
 
 
 def fit_notes(rec: State, models: Models, *, has_times: bool) -> Iterator[str]:
-    """Yield notes on parts that a fit could not use: missing times, and a rater if all ratings are equal."""
+    """Yield notes on what a fit could not use: times that are missing, and a rater if all ratings are equal."""
     if rec.recency_half_life is not None and rec.ranker is not None and not has_times:
         yield NO_TIMES
     if models.rater is None and rec.rater is not None and not is_default(rec.rater):

@@ -23,7 +23,7 @@ from reelated.recommender.state import State
 
 
 def sorted_by(rec: State, by: AudienceBy | None = None, *, users: bool = False) -> Any:
-    """Return the number that a list of items, or of users, is sorted by; by default the recommender's own."""
+    """Return the name of the number that a list of items or users is sorted by; by default the recommender's own."""
     rec.fitted  # noqa: B018
     if by is None:
         by = "adjusted_score" if users and rec.by == "score" else rec.by
@@ -64,7 +64,7 @@ def similar_list(
 
 
 def because(rec: State) -> str:
-    """Return the start of a reason, with the verb of the data for events."""
+    """Return the words that a reason begins with; for events, they have the verb of the data."""
     return f"because you {rec.verb_ or 'have'}" if rec.is_events else "because you rated"
 
 

@@ -50,7 +50,7 @@ class Query(NamedTuple):
 
 def one_row(items: Any, ratings: Any, n_items: int) -> sp.csr_array:
     """Return a users × items matrix of one user; `items` ascend."""
-    row = copy(_no_row(n_items))  # the constructor takes as long as an answer
+    row = copy(_no_row(n_items))  # the constructor would take as long as the whole answer
     row.indptr, row.indices, row.data = np.array([0, len(items)], np.int32), np.asarray(items, np.int32), ratings
     return row
 
@@ -78,7 +78,7 @@ def query_of(rec: State, user_id: Any, ratings: Any, items: Any = None) -> Query
 
 
 def warned_query(rec: State, user_id: Any, ratings: Any, items: Any = None) -> Query:
-    """Return the query of an answer other than a list; a warning names the unknown items."""
+    """Return the query of a prediction or an explanation; a warning names the unknown items."""
     query = query_of(rec, user_id, ratings, items)
     if query.unknown:
         listed = ", ".join(map(shorten, query.unknown[:10]))

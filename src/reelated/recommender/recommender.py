@@ -1,4 +1,4 @@
-"""`Recommender`: ratings in, explained recommendations with ids and titles out."""
+"""`Recommender`: the interface from ratings to explained recommendations with ids and titles."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
@@ -45,7 +45,7 @@ from reelated.recommender.rows import ItemRow, Prediction, SearchHit, SimilarRow
 from reelated.recommender.state import State
 
 CHUNK = 4096
-"""Users whose lists are made at once by `recommend_batch`."""
+"""The number of users whose lists `recommend_batch` makes at once."""
 
 
 class Recommender(State):
@@ -55,7 +55,7 @@ class Recommender(State):
     ----------
     ranker : EASE, ItemKNN, Popularity, "default" or None, default "default"
         The model that scores items; None: the predicted rating is the score. The default is ``EASE()``, with
-        ``dropout=0.7`` for implicit feedback, such as purchases; for catalogues too large for it, it is
+        ``dropout=0.7`` for implicit feedback, such as purchases; for catalogues that are too large for `EASE`, it is
         ``ItemKNN(weighting="tf-idf", user_normalization=0.25, item_normalization=0.1, n_neighbors=200, shrinkage=10)``.
     rater : BPMF, ItemKNN, BiasModel, "default" or None, default "default"
         The model that predicts ratings; None: no rating is predicted. With a ranker, events and data whose ratings are
@@ -63,12 +63,12 @@ class Recommender(State):
         than three million ratings, or without a ranker, it is
         ``ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)``.
     by : {"score", "rating"}, default "score"
-        The number that lists are sorted by unless a call says otherwise.
+        The number that lists are sorted by, unless a call specifies another.
     fill_with_popular : bool, default True
         Whether short lists are filled with popular items.
     recency_half_life : float or None, default 10.0
         Number of later ratings by the same user after which the ageing part of a rating's weight in the score is
-        halved. None: ratings do not age. Without times and an order they do not age either.
+        halved. None: ratings do not age. Ratings without times or an order do not age either.
     recency_floor : float, default 0.5
         The part of a rating's weight that does not age.
     max_memory : int, str or None, default None
@@ -83,7 +83,7 @@ class Recommender(State):
     scale_ : Scale
         The rating scale.
     ratings_ : Ratings or None
-        The ratings of the users; None in a model that was saved without.
+        The ratings of the users; None in a model that was saved without them.
     feedback_ : {"explicit", "implicit"}
         Implicit for events, and if all ratings are equal and the scale has no other value but 0.
     name_ : str
@@ -170,7 +170,7 @@ class Recommender(State):
         return set_fitted(copy(self), self.models_, self.catalogue_, self.scale_, ratings)
 
     def plan(self, data: Dataset | FrameLike) -> int:
-        """Return the maximum number of bytes that a fit takes beside the data."""
+        """Return the maximum number of bytes that a fit takes in addition to the data."""
         models, ratings = unfitted_models(self, as_dataset(data))
         return models.plan(ratings.matrix)
 
@@ -306,8 +306,8 @@ class Recommender(State):
             Number of rows; users without a score for the item are not listed.
         by : {"adjusted_score", "score", "rating"}, optional
             The number that rows are sorted by. The adjusted score is the score minus the user's usual score, raised if
-            the predicted rating is above the user's mean; by score alone, users with most ratings lead. By default
-            "adjusted_score", and "rating" without a ranker.
+            the predicted rating is above the user's mean; by score alone, the users with the most ratings would lead
+            every list. By default "adjusted_score", and "rating" without a ranker.
 
         Returns
         -------
@@ -398,9 +398,9 @@ class Recommender(State):
         Returns
         -------
         polars.DataFrame
-            `user_id item_id predicted_rating low high`, a row for each pair, in their order. The rating of an unknown
-            user is predicted as that of a new user without ratings; that of an unknown item is null. `low` and `high`
-            are the ends of the 80 % interval, null if the model has none.
+            `user_id item_id predicted_rating low high`, a row for each pair, in their order. An unknown user counts as
+            a new user without ratings; for an unknown item, the prediction is null. `low` and `high` are the ends of
+            the 80 % interval, null if the model has none.
 
         Raises
         ------
@@ -419,7 +419,7 @@ class Recommender(State):
         by: By | None = None,
         ranks: bool = True,
     ) -> Explanation:
-        """Explain a user's number for an item as a sum of contributions.
+        """Explain a user's score or predicted rating of an item as a sum of contributions.
 
         Parameters
         ----------
@@ -434,12 +434,12 @@ class Recommender(State):
         by : {"score", "rating"}, optional
             The number to explain; by default the one that lists are sorted by.
         ranks : bool, default True
-            Whether to compute the item's rank, with and without the strongest reasons; this takes longest.
+            Whether to compute the item's rank, with and without the strongest reasons; this takes most of the time.
 
         Returns
         -------
         Explanation
-            Base, contributions and clip, which sum to the number, and the ranks.
+            Base, contributions and clip, which sum to the score or predicted rating, and the ranks.
         """
         query = warned_query(self, user_id, ratings, items)
         item, by = self.fitted.index_of(item_id), sorted_by(self, by)

@@ -1,4 +1,4 @@
-"""`State`: the parameters and fitted attributes of a `Recommender`, which its parts read."""
+"""`State`: the parameters and fitted attributes of a `Recommender`, which the functions of this package read."""
 
 from functools import cached_property
 from typing import Any
@@ -71,7 +71,7 @@ class State(Estimator):
 
     @property
     def fitted(self) -> Catalogue:
-        """The items, as `catalogue_`; an error before the fit."""
+        """The items, as in `catalogue_`; raises an error before the fit."""
         if not hasattr(self, "catalogue_"):
             raise InputError("This Recommender is not fitted yet: call fit(data) or Recommender.load(path) first.")
         return self.catalogue_

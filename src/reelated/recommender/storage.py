@@ -1,4 +1,4 @@
-"""A model on disk: one folder of plain arrays, tables and JSON; no pickle, ids inside, memory-mapped."""
+"""A model on disk: one folder of plain arrays, tables and JSON, memory-mapped, with the ids and without pickles."""
 
 import json
 import os
@@ -190,7 +190,7 @@ def _read_scale(values: list[Any]) -> Scale:
 
 
 def _read_entry(entry: dict[str, Any], scales: tuple[tuple[float, ...], ...]) -> Any:
-    """Return the model of an entry of the manifest with checked parameters, without its arrays."""
+    """Return the model that an entry of the manifest describes, with checked parameters and without arrays."""
     model = MODELS[entry["kind"]](**entry["params"])
     model.plan(sp.csr_array((1, 1), dtype=np.float32))  # checks the parameters
     check_memory("max_memory", model.max_memory)

@@ -1,4 +1,4 @@
-"""`TitleIndex`: search for titles by words, with prefixes, typos, other titles in brackets, and fame.
+"""`TitleIndex`: search for titles by words, prefixes and other titles in brackets, with typos and popularity.
 
 A query is split into words like the titles. Every word is looked up exactly, as a prefix, or with one or two typos. A
 title scores the share of the query that it matches, weighted by how rare the words are; titles that also match in the
@@ -22,11 +22,11 @@ MAX_LENGTH = 200
 MAX_WORDS = 12
 """Words of a query that are looked up."""
 PREFIX, JOINED, TYPO, TWO_TYPOS, YEAR = 0.95, 0.95, 0.8, 0.65, 0.6
-"""Quality of a match by a prefix, by a joined or split word, with typos, and by the year."""
+"""The quality of a match by prefix, by a joined or split word, with typos, and by year."""
 FAME = 0.25
 """Weight of the logarithm of the number of ratings."""
 MIN_SHARE = 0.75
-"""Titles that score less than this share of the best are left out."""
+"""Titles that score less than this share of the best score are left out."""
 MIN_SCORE, MIN_SURE = 0.55, 0.85
 """Minimum score of a result, and of a word match that counts for the rarity of a query word."""
 _WORD = re.compile(r"\w+")
@@ -47,7 +47,7 @@ _ARTICLES = ("the", "a", "an")
 
 def words_of(text: str) -> list[str]:
     """Return the words of a title or query: no case, no accents, one spelling of numbers and abbreviations."""
-    with suppress(UnicodeEncodeError):  # undecodable bytes of a command line
+    with suppress(UnicodeEncodeError):  # bytes of a command line that could not be decoded
         text = text.encode(errors="surrogateescape").decode(errors="replace")
     folded = unicodedata.normalize("NFKD", text[:MAX_LENGTH].casefold().replace("&", " and "))
     plain = "".join(char for char in folded if not unicodedata.combining(char)).replace("'", "").replace("’", "")
@@ -67,12 +67,12 @@ def forms_of(title: str) -> Iterator[str]:
 
 
 def main_title(title: str) -> str:
-    """Return a title without the other titles in brackets at its end; brackets with a number, as of a part, stay."""
+    """Return a title without other titles in brackets at its end; brackets with a number, as of a part, remain."""
     return _OTHER_TITLE.sub("", title).strip() or title
 
 
 class Found(NamedTuple):
-    """Items, best first, and how well their titles match, from 0 to 1."""
+    """Items, best first, and how well their titles match the query, from 0 to 1."""
 
     items: npt.NDArray[np.int64]
     match: Floats
