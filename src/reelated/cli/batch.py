@@ -1,4 +1,4 @@
-"""Tables of many users: the files that name users or pairs, lists and predictions as tables, and `reelated batch`."""
+"""Tables for many users: input files of users or pairs, lists and predictions as tables, and `reelated batch`."""
 
 import shutil
 import tempfile
@@ -84,7 +84,7 @@ def read_pairs(rec: Recommender, path: str) -> pl.DataFrame:
 
 
 def _file_with_ids(path: str, aliases: Aliases, ids: tuple[str, ...]) -> tuple[ColumnSpec, bytes]:
-    """Return the columns of ids to read, and the bytes of the file that has them."""
+    """Return the id columns to read, and the content of the file that has them."""
     spec = ColumnSpec({name: aliases[name] for name in ids}, ids)
     files = find_files(path, spec)
     return spec, files.read(files.roles["ratings"])

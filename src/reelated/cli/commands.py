@@ -138,7 +138,7 @@ def map_(
     output: Annotated[Path, typer.Option("-o", "--output", callback=_check_map, help="An .svg file.")],
     color: Annotated[Color, typer.Option(help="Colour the dots by genres or decades.")] = "genres",
 ) -> None:
-    """Draw all items as an SVG picture, similar items close together."""
+    """Draw all items as an SVG picture, with similar items close together."""
     from reelated.cli.pictures import write_map
 
     write_map(rec, output, color)
@@ -183,7 +183,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="How ratings are hidden: within-users (the default), within-items, last, time, random, new-users. "
-            "With --protocol: the folder of the published split's files, or a file of it."
+            "With --protocol: the folder of the published split's files, or one of the files."
         ),
     ] = None,
     n: Annotated[int | None, typer.Option("-n", "--n", min=1, metavar="<int>", help="Length of the lists, 10.")] = None,
@@ -209,14 +209,16 @@ def evaluate(
 def tune(
     source: Source,
     options: Options,
-    goal: Annotated[Goal | None, typer.Option("--for", help="liked and any: lists; rating: predictions.")] = None,
+    goal: Annotated[
+        Goal | None, typer.Option("--for", help="Optimise lists (liked or any) or predicted ratings (rating).")
+    ] = None,
     model: Annotated[TunedModel | None, typer.Option(help="The model to tune.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Time budget in minutes.")] = 5.0,
     trials: Annotated[int | None, typer.Option(min=1, metavar="<int>", help="Maximum number of trials.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the hold-out split and the search.")] = 0,
     form: Form = "table",
 ) -> None:
-    """Search settings on a part of the ratings, and print the best."""
+    """Search for settings on a part of the ratings, and print the best."""
     from reelated.cli.evaluate import print_tuning, tune_source
 
     given = {"model": model, "minutes": minutes, "trials": trials, "seed": seed}

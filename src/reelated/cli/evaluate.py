@@ -31,7 +31,7 @@ NEW_USERS = "new-users"
 """The protocol that measures the calibration of predicted ratings of new users."""
 INTERVAL = "95 % interval"
 MAX_SHOWN = 8
-"""Trials shown."""
+"""The maximum number of trials that are printed."""
 
 
 class EvaluationOptions(NamedTuple):
@@ -185,7 +185,7 @@ def _others(rows: list[MetricRow]) -> list[TableColumn]:
 
 
 def _groups(result: Evaluation) -> list[TableColumn]:
-    """Return the columns of the recall by activity of the users and popularity of the items."""
+    """Return the columns of recall by user activity and by item popularity."""
     rows = result.groups().to_dicts()
     ends = [
         after["low"] if after["of"] == row["of"] else None
@@ -267,7 +267,7 @@ def _coverage(row: NewUserRow) -> str:
 
 # ---------------------------------------------------------------------------------------------------------- tuning
 def tune_source(source: str, options: Options, goal: Goal | None, **search: Any) -> Tuning:
-    """Read a source and search hyperparameters on its data."""
+    """Read a source and search for the best settings on its data."""
     check_optuna()
     data = read_source(source, options)
     with working("Trying settings") as update:

@@ -1,4 +1,4 @@
-"""The entry point, which maps errors to one message on stderr and an exit code."""
+"""The entry point, which turns an error into a message on stderr and an exit code."""
 
 import atexit
 import gc

@@ -1,4 +1,4 @@
-"""The app: its help, and the decorator that registers a command in a panel of the help."""
+"""The app, its help, and the decorator that registers a command in a panel of the help."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 from reelated._version import __version__
 
 PANELS = ("Start", "Ask", "Look", "Measure", "Save", "Serve")
-"""The panels of the help, in its order."""
+"""The panels of the help, in the order in which they are shown."""
 
 
 def _plain_types(params: list[Any]) -> list[Any]:
@@ -42,7 +42,7 @@ class StrictCommand(TyperCommand):
     """A command that refuses a single-valued option given twice; Click would use the last value silently."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, whose types the help shows only where a value is needed."""
+        """Return the parameters; the help shows the type of a parameter only where it needs a value."""
         return _plain_types(super().get_params(ctx))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:

@@ -45,14 +45,14 @@ Proxy = Annotated[
 ]
 ImageOrigin = Annotated[
     str | None,
-    typer.Option(
-        envvar="REELATED_IMAGE_ORIGIN", metavar="URL", help="Show the pictures of items from this origin: https://…"
-    ),
+    typer.Option(envvar="REELATED_IMAGE_ORIGIN", metavar="URL", help="The origin of the items' pictures: https://…"),
 ]
 WithVisitors = Annotated[
     bool,
     typer.Option(
-        "--learn-from-visitors", envvar="REELATED_LEARN_FROM_VISITORS", help="Fit to the visitors of the web page, too."
+        "--learn-from-visitors",
+        envvar="REELATED_LEARN_FROM_VISITORS",
+        help="Include the visitors of the web page in fits.",
     ),
 ]
 AsBefore = Annotated[
@@ -60,7 +60,7 @@ AsBefore = Annotated[
     typer.Option(
         "--learn-from-visitors/--no-learn-from-visitors",
         envvar="REELATED_LEARN_FROM_VISITORS",
-        help="Fit to the visitors of the web page, too, or not; by default as for the served model.",
+        help="Include the visitors of the web page in the fit, or not; by default as in the served model.",
     ),
 ]
 log = logging.getLogger("reelated.web")
@@ -74,7 +74,9 @@ def serve(
         str | None, typer.Option("--data", envvar="REELATED_DATA", help="Fill an empty store with this SOURCE first.")
     ] = None,
     host: Annotated[str, typer.Option(envvar="REELATED_HOST", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="REELATED_PORT", min=0, max=65535, help="0 takes any free port.")] = 8000,
+    port: Annotated[
+        int, typer.Option(envvar="REELATED_PORT", min=0, max=65535, help="The port; 0 selects a free one.")
+    ] = 8000,
     workers: Annotated[
         int, typer.Option(envvar="REELATED_WORKERS", min=1, metavar="<int>", help="Number of worker processes.")
     ] = 1,
@@ -159,7 +161,9 @@ def import_(
     options: Options,
     store: StoreUrl = None,
     rejects: Rejects = None,
-    items_only: Annotated[bool, typer.Option("--items-only", help="SOURCE is a table of items alone.")] = False,
+    items_only: Annotated[
+        bool, typer.Option("--items-only", help="SOURCE is a table of items, without ratings.")
+    ] = False,
 ) -> None:
     """Import ratings and items into the store of the service.
 

@@ -28,9 +28,11 @@ N = Annotated[int, typer.Option("-n", "--n", min=1, metavar="<int>", help="Numbe
 _BY = typer.Option("--by", help="The number that rows are sorted by.")
 By = Annotated[Literal["score", "rating"] | None, _BY]
 AudienceBy = Annotated[Literal["adjusted_score", "score", "rating"] | None, _BY]
-Genres = Annotated[str | None, typer.Option("--genres", help="Only items of any of these genres: Comedy,Drama.")]
+Genres = Annotated[
+    str | None, typer.Option("--genres", help="Only items of any of these genres, such as Comedy,Drama.")
+]
 Years = Annotated[str | None, typer.Option("--years", help="Only items from these years: 1994 or 1990-1999.")]
-Exclude = Annotated[str | None, typer.Option("--exclude", help="Item ids to exclude: 1,2.")]
+Exclude = Annotated[str | None, typer.Option("--exclude", help="Item ids to exclude, such as 1,2.")]
 User = Annotated[str | None, typer.Option("--user", help="A user id.")]
 _ITEM = typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")
 Item = Annotated[str, _ITEM]
@@ -38,7 +40,9 @@ OptionalItem = Annotated[str | None, _ITEM]
 Items = Annotated[
     list[str] | None,
     typer.Option(
-        "--item", "--movie", help="An item of a new user; of ratings, a single item lists the users for it. Repeatable."
+        "--item",
+        "--movie",
+        help="An item that a new user has; if there are ratings, a single item lists users for it. Repeatable.",
     ),
 ]
 Rate = Annotated[list[str] | None, typer.Option("--rate", help="A new user's rating: 50=5 or 'Fargo=4'. Repeatable.")]
@@ -76,32 +80,38 @@ _data, _model, _output = (
     partial(typer.Option, rich_help_panel=panel) for panel in ("Reading SOURCE", "Model", "Output format")
 )
 READING = {
-    "columns": Annotated[str | None, _data(help="Column names or positions: user_id=customer,rating=3.")],
-    "item_columns": Annotated[str | None, _data(help="Column names of the table of items: item_id=id,title=name.")],
-    "scale": Annotated[str | None, _data(help="The rating scale: low,high,step.")],
+    "columns": Annotated[str | None, _data(help="Column names or positions, such as user_id=customer,rating=3.")],
+    "item_columns": Annotated[
+        str | None, _data(help="Column names of the table of items, such as item_id=id,title=name.")
+    ],
+    "scale": Annotated[str | None, _data(help="The rating scale as low,high,step.")],
     "duplicates": Annotated[Literal["last", "first", "mean", "error"], _data(help="Handling of repeated ratings.")],
     "invalid": Annotated[Literal["error", "drop"], _data(help="Handling of unusable rows.")],
     "items": Annotated[str | None, _data(help="A table of items.")],
-    "map": Annotated[str | None, _data(help="Ratings for values: like=1,dislike=0; 99= drops a value.")],
-    "encoding": Annotated[str | None, _data(help="The encoding of text: cp1251.")],
-    "dates": Annotated[Literal["day-first", "month-first"] | None, _data(help="The order in dates such as 3/4/2020.")],
-    "layout": Annotated[Literal["long", "wide"] | None, _data(help="wide: a matrix of users and items.")],
+    "map": Annotated[str | None, _data(help="The rating of each value: like=1,dislike=0. 99= drops the rows with 99.")],
+    "encoding": Annotated[str | None, _data(help="Text encoding, such as cp1251.")],
+    "dates": Annotated[
+        Literal["day-first", "month-first"] | None, _data(help="The order of day and month in dates such as 3/4/2020.")
+    ],
+    "layout": Annotated[Literal["long", "wide"] | None, _data(help="wide: the table is a matrix of users and items.")],
     "feedback": Annotated[
         Literal["explicit", "implicit"] | None, _data(help="Ratings, or events such as clicks and purchases.")
     ],
-    "events": Annotated[str | None, _data(help="Weights of types of events: view=1,cart=3,dislike=-1.")],
-    "noun": Annotated[str | None, _data(help="The word for an item: book.")],
+    "events": Annotated[str | None, _data(help="Weights of event types, such as view=1,cart=3,dislike=-1.")],
+    "noun": Annotated[str | None, _data(help="The word for an item, such as book.")],
     "users": Annotated[str | None, _data(help="A table of users.")],
 }
 FITTING = {
-    "preset": Annotated[Literal["default", "textbook"], _model(help="textbook: the textbook method.")],
-    "ranker": Annotated[RankerName | None, _model(help="The model of the scores.")],
-    "rater": Annotated[RaterName | None, _model(help="The model of the predicted ratings.")],
+    "preset": Annotated[Literal["default", "textbook"], _model(help="textbook: the textbook recipe.")],
+    "ranker": Annotated[RankerName | None, _model(help="The model that computes scores.")],
+    "rater": Annotated[RaterName | None, _model(help="The model that predicts ratings.")],
     "set": Annotated[
         list[str] | None,
-        _model("--set", help="A parameter: n_neighbors=100, rater__n_factors=20, recency_half_life=none. Repeatable."),
+        _model(
+            "--set", help="A setting, such as n_neighbors=100, rater__n_factors=20, recency_half_life=none. Repeatable."
+        ),
     ],
-    "max_memory": Annotated[str | None, _model(help="Memory limit of the fit: 2GB.")],
+    "max_memory": Annotated[str | None, _model(help="Memory limit of the fit, such as 2GB.")],
 }
 _FORMS = {
     "json": Annotated[bool, _output("--json", help="Print one JSON array.")],
@@ -156,7 +166,7 @@ def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> 
 
 
 def check_one_of(values: dict[str, Any]) -> None:
-    """Refuse a call without exactly one of the mutually exclusive options."""
+    """Refuse a call that does not have exactly one of the mutually exclusive options."""
     names = {name: f"--{name.replace('_', '-')}" for name in values}
     given = [names[name] for name, value in values.items() if value is not None]
     if values and len(given) != 1:
@@ -298,7 +308,7 @@ def as_ratings(rec: "Recommender", texts: list[str] | None) -> dict[Any, float] 
 
 
 def as_own_ratings(rec: "Recommender", path: str, highest: float | None) -> dict[Any, float]:
-    """Read a new user's ratings from a file, and list those that are not in the data in a note."""
+    """Read a new user's ratings from a file; a note lists the items that are not in the data."""
     from reelated.data.own_ratings import read_own_ratings
 
     own = read_own_ratings(path, rec, highest=highest)

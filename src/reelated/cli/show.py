@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     )
 
 NARROW, TIGHT, NARROWEST = 100, 90, 40
-"""Widths in characters: tables omit genres below the first, and ids and years beside reasons below the second; the
-last is the minimum width of output."""
+"""Widths in characters: below the first, tables omit genres; below the second, tables with reasons omit ids and years;
+the last is the minimum width of output."""
 LEAST_TEXT = 14
-"""Width in characters that texts need: if there is less, headings wrap and intervals in brackets are left out."""
+"""The width in characters that texts need; with less, headings wrap and intervals in brackets are left out."""
 
 
 def console() -> Console:
@@ -269,7 +269,7 @@ def _signed(above_user_mean: float | None) -> str:
 
 
 def _of_both(is_events: bool) -> str:
-    """Return the name of the number of common raters, or of common users for events."""
+    """Return the heading for the number of common raters, or of common users for events."""
     return "users of both" if is_events else "rated both"
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RECOMMENDER_SETTINGS = {"recency_half_life", "recency_floor"}
 """Settings of the `Recommender` itself; those of the rater begin with `rater__`, all others belong to the ranker."""
 DEFAULT_MODELS = {"ranker": "ease", "rater": "bpmf"}
-"""The model of a setting if no model is named."""
+"""The model that a setting belongs to if no model is named."""
 RankerName = Literal["ease", "item-knn", "popularity", "none"]
 RaterName = Literal["bpmf", "item-knn", "bias", "none"]
 MAX_CACHED = 8
@@ -167,7 +167,7 @@ def _cache_path(source: str, options: Options) -> Path:
 
 
 def _remove(cached: Path) -> None:
-    """Remove an entry of the cache, whatever it is; one that stays is not used."""
+    """Remove a cache entry, whatever it is; an entry that cannot be removed is not used."""
     shutil.rmtree(cached, ignore_errors=True)
     with suppress(OSError):  # a file
         cached.unlink(missing_ok=True)
@@ -207,7 +207,7 @@ def _full_title(match: SearchHit) -> str:
 
 
 def _best_matches(title: str, matches: list[SearchHit]) -> list[SearchHit]:
-    """Return the exact matches of a title, else the partial ones, else a clearly best fuzzy match."""
+    """Return the exact matches of a title, otherwise the partial matches, otherwise a clearly best fuzzy match."""
     exact = [match for match in matches if match.match == 100]
     partial = [match for match in matches if title.casefold() in match.title.casefold()]
     if exact or partial:
