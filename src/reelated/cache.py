@@ -13,7 +13,7 @@ SAMPLE = "sample"
 
 
 def is_sample(source: Any) -> bool:
-    """Return whether `source` names the bundled sample and no path of that name exists."""
+    """Return whether `source` is the name of the bundled sample, and no path has this name."""
     return isinstance(source, str) and source == SAMPLE and not Path(SAMPLE).exists()
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 
 class Advice(StrEnum):
-    """Remedies that name a Python call; the terminal, the API and the pages word them for their users."""
+    """Remedies that name a Python call; the terminal, the API and the pages phrase them for their users."""
 
     FIND_TITLE = "Search by title with find('…')."
     ADD_ITEM = "Look for it by title, or add it first."
@@ -71,7 +71,7 @@ class Wording(NamedTuple):
     advice: Mapping[Advice, str] = {}
 
     def advise(self, remedy: str) -> str:
-        """Return a remedy as the interface words it."""
+        """Return a remedy in the words of the interface."""
         return self.advice.get(remedy, str(remedy)) if isinstance(remedy, Advice) else remedy
 
     def head(self, error: "InputError") -> str:
@@ -100,13 +100,13 @@ def library_errors() -> tuple[type[BaseException], ...]:
 
 
 class _NoValue(Enum):  # an enumeration, because its members keep their identity when pickled
-    """The value of an error without a value."""
+    """The value of an error that has no value."""
 
     NO_VALUE = "no value"
 
 
 NO_VALUE: Any = _NoValue.NO_VALUE
-"""The value of an error without a value."""
+"""The value of an error that has no value."""
 
 
 class InputError(ValueError):
@@ -117,9 +117,9 @@ class InputError(ValueError):
     expected : str
         What is expected, or what is wrong.
     parameter : str, default ""
-        The parameter as Python callers write it; empty if the fault is in a file.
+        The parameter as Python callers write it; empty if the error is in a file.
     value : object, default NO_VALUE
-        The value received; nothing is shown for `NO_VALUE`.
+        The value received; `NO_VALUE`: the message shows no value.
     remedy : str or Advice, default ""
         What to do about it.
     key : object, default NO_VALUE
@@ -175,7 +175,7 @@ class TooLarge(InputError, MemoryError):
 
 
 class DataWarning(UserWarning):
-    """A change to the data by reading, such as dropped rows; the message says what and how often."""
+    """A change that reading made to the data, such as dropped rows; the message says what and how often."""
 
 
 def shorten(value: object, limit: int = 60) -> str:

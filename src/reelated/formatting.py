@@ -60,7 +60,7 @@ class Bar(str):
     share: float
 
     def __new__(cls, share: float) -> "Bar":
-        """Make a bar, whose text is empty."""
+        """Create a bar; its text is empty."""
         bar = super().__new__(cls, "")
         bar.share = share
         return bar

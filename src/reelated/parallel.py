@@ -139,7 +139,7 @@ def ordered_parallel_map(
     shared = getattr(_thread_local, "pool", None)
     with nullcontext(shared) if shared else ThreadPoolExecutor(workers - 1) as pool:
         waiting = iter(tasks)
-        # only a few slices run ahead of the consumer, so that a stream stays small in memory
+        # only a few slices run ahead of the consumer, so that few results are in memory at once
         ahead = deque((part, pool.submit(task, *part)) for part in islice(waiting, 2 * workers))
         try:
             for done in range(len(tasks)):

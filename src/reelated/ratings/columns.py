@@ -1,4 +1,4 @@
-"""Names of columns: the aliases that are known, and the selection of columns by name or alias."""
+"""Names of columns: the known aliases, and the selection of columns by name or alias."""
 
 import re
 import unicodedata
@@ -17,14 +17,14 @@ _RECBOLE_TYPE = re.compile(r":(token|float|token_seq|float_seq)$")
 
 
 def plain(name: str) -> str:
-    """Normalise a column name as in the aliases: `Movie_ID`, `movie_id:token` and `Movie ID (IMDb)` are `movieid`."""
+    """Normalise a column name as in the aliases: `Movie_ID`, `movie_id:token`, `Movie ID (IMDb)` become `movieid`."""
     bare = unicodedata.normalize("NFKD", _RECBOLE_TYPE.sub("", name).lower())
     bare = _IN_BRACKETS.sub("", bare) or bare
     return "".join(filter(str.isalnum, bare))
 
 
 def _words(text: str) -> tuple[str, ...]:
-    """Return the words of a text as names of columns are compared, without accents and marks."""
+    """Return the words of a text in the form in which column names are compared, without accents and marks."""
     return tuple(map(plain, text.split()))
 
 
@@ -56,7 +56,7 @@ _NAMES = _words("title name titel titre titulo titolo 名称 名稱 名 タイ�
 
 
 def _ids(nouns: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the usual names of the id of a thing, such as `movieid`, `movienr` and `idmovie`."""
+    """Return the usual names of an id, such as `movieid`, `movienr` and `idmovie`."""
     return (
         *(noun + ending for ending in _ENDINGS for noun in nouns),
         *(word + noun for word in _BEFORE for noun in nouns),
@@ -151,7 +151,7 @@ ITEM_ALIASES: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 IMAGE_ADDRESS = r"^(?:https://|http://(?:127\.0\.0\.1|localhost)[:/])[!-~]+$"
-"""The addresses of pictures: over TLS, or on this machine."""
+"""The valid addresses of pictures: over TLS, or on this machine."""
 USER_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": (*RATING_ALIASES["user_id"], "id"),
     "age": ("age",),
@@ -162,7 +162,7 @@ USER_ALIASES: dict[str, tuple[str, ...]] = {
 
 
 def match_columns(names: Collection[str], aliases: Aliases, columns: ColumnNames = None) -> dict[str, str]:
-    """Return Reelated's name → the table's name, for columns that are given or known by an alias."""
+    """Return Reelated's name → the table's name, for columns that are given or recognised by an alias."""
     columns = columns or {}
     selected = {ours: str(theirs) for ours, theirs in columns.items() if theirs is not None}
     spelled = _last_parts(names) | {plain(name): name for name in reversed(list(names))}
@@ -175,21 +175,21 @@ def match_columns(names: Collection[str], aliases: Aliases, columns: ColumnNames
 
 
 def _last_parts(names: Collection[str]) -> dict[str, str]:
-    """Return the last part of each name in a group, such as `review/userId` and `review/score` → the name."""
+    """Return the last part → the whole name of names with a common prefix, such as `review/userId`, `review/score`."""
     parts = [(*re.split(r"[./](?=[^./]+$)", name), name) for name in names if re.search(r"[./][^./]+$", name)]
     groups = [group for group, _, _ in parts]
     return {
         plain(last): name
         for group, last, name in reversed(parts)
         if groups.count(group) > 1 or plain(last).startswith(plain(group))
-        if plain(last) != "title"  # that of a review is no item
+        if plain(last) != "title"  # the title of a review is not the item's title
     }
 
 
 def named(
     frame: pl.DataFrame, aliases: Aliases, columns: ColumnNames = None, required: tuple[str, ...] = ()
 ) -> pl.DataFrame:
-    """Select and rename columns given in `columns` (our name → the table's; None: none) or known by an alias."""
+    """Select and rename columns that `columns` names (ours → the table's; None: none) or an alias identifies."""
     shown = ", ".join(shorten(name) for name in frame.columns[:20]) + ", …" * (frame.width > 20) or "none"
     parameter = "columns" if "rating" in aliases else "item_columns"
     for ours, theirs in (columns or {}).items():
@@ -238,7 +238,7 @@ def _remedy(missing: list[str], aliases: Aliases, names: list[str]) -> str:
 
 
 def check_attributes(table: pl.DataFrame) -> None:
-    """Raise `InputError` for a column of items or users that holds neither text, numbers nor dates."""
+    """Raise `InputError` for a column of attributes that holds neither text, numbers nor dates."""
     for name, dtype in table.schema.items():
         scalar = dtype.is_numeric() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null)
         dated = dtype in (pl.Date, pl.Datetime)
@@ -247,7 +247,7 @@ def check_attributes(table: pl.DataFrame) -> None:
 
 
 def image_addresses(column: pl.Series) -> tuple[pl.Series, int]:
-    """Return the addresses in a column of pictures, the first of each list, and how many cells have no valid one."""
+    """Return the first address in each cell of a column of pictures, and the number of cells without a valid one."""
     if column.dtype == pl.List(pl.String):
         column = column.list.first()
     if column.dtype != pl.String:
@@ -258,6 +258,6 @@ def image_addresses(column: pl.Series) -> tuple[pl.Series, int]:
 
 
 def with_own_names(aliases: Aliases, columns: ColumnNames) -> dict[str, tuple[str, ...]]:
-    """Return the aliases with the names of the id columns in the table of ratings in front."""
+    """Return the aliases; the names of the id columns in the table of ratings come first."""
     own = {ours: (plain(str(theirs)),) for ours, theirs in (columns or {}).items() if theirs and ours.endswith("_id")}
     return {ours: (*own.get(ours, ()), *others) for ours, others in aliases.items()}

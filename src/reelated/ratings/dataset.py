@@ -1,4 +1,4 @@
-"""`Dataset`: ratings with attributes of items and users; it validates tables and reports every change."""
+"""`Dataset`: ratings with attributes of items and users; building one validates tables and reports changes."""
 
 import warnings
 from collections.abc import Collection, Mapping
@@ -36,7 +36,7 @@ from reelated.ratings.ids import Ids, as_ids
 from reelated.ratings.matrix import NO_TIME, Feedback, Ratings, Scale, as_decimals, canonical_csr
 
 NO_TITLE = "Item "
-"""An item without a title is shown as this word and its id; for text ids, as the id alone."""
+"""An item without a title is shown as this word and its id, or as the id alone if ids are text."""
 Duplicates = Literal["last", "first", "mean", "error"]
 Invalid = Literal["error", "drop"]
 
@@ -63,7 +63,7 @@ class Dataset:
     noun : str
         What an item is called in headings, such as "movie".
     verb : str
-        What users did with the items, such as "bought"; empty if it is not known, or if they rated.
+        What users did with the items, such as "bought"; empty if this is not known, or if users rated items.
     events : mapping of str to float, optional
         The weights of the types of events, if they were given.
     """
@@ -172,7 +172,7 @@ def dataset_of(
     name: str,
     noun: str = "item",
 ) -> Dataset:
-    """Build a data set from a table in our columns; one with a column `event` holds events."""
+    """Build a data set from a table in our columns; a table with a column `event` holds events."""
     check_choice("duplicates", options.duplicates, ("last", "first", "mean", "error"))
     check_choice("invalid", options.invalid, ("error", "drop"))
     is_events = "event" in table.columns
@@ -183,7 +183,7 @@ def dataset_of(
     user_ids, item_ids = (Ids(table[f"{kind}_id"].unique().sort(), kind) for kind in ("user", "item"))
     keys = _keys_of(table, user_ids, item_ids)
     columns = table.drop("user_id", "item_id").with_columns(keys).get_columns()
-    del table  # so that the ids need no memory during the sort, and one column at a time is there twice
+    del table  # frees the ids before the sort, and holds only one column at a time twice
     if not keys.is_sorted():
         order = keys.to_frame().select(pl.arg_sort_by("key", maintain_order=True)).to_series()
         columns = [columns.pop(0).gather(order) for _ in range(len(columns))]
@@ -206,7 +206,7 @@ def dataset_of(
 
 
 def _declared(ratings: Ratings, feedback: Feedback, scale: Scale | None) -> Ratings:
-    """Return ratings with a kind of feedback; the scale of events that differ goes from 0 to the median weight."""
+    """Return ratings with their kind of feedback; if weights of events differ, the scale is 0 to the median weight."""
     weights = ratings.matrix.data
     if feedback == "implicit" and scale is None and not ratings.is_one_valued:
         typical = float(as_decimals(np.median(weights[weights > 0])[None].astype(np.float32))[0])
@@ -215,7 +215,7 @@ def _declared(ratings: Ratings, feedback: Feedback, scale: Scale | None) -> Rati
 
 
 def table_verb(names: Collection[str], columns: ColumnNames, table: pl.DataFrame) -> str:
-    """Return a verb for the users' actions, by the names of columns and the types of events; empty for ratings."""
+    """Return a verb for the users' actions from column names and event types; empty for ratings."""
     if "event" not in table.columns:
         return ""
     matched = match_columns(names, RATING_ALIASES, columns)
@@ -269,7 +269,7 @@ def _without_invalid(table: pl.DataFrame, scale: Scale | None, invalid: Invalid)
 
 
 def _keys_of(table: pl.DataFrame, user_ids: Ids, item_ids: Ids) -> pl.Series:
-    """Return one `key` per user and item, in the order of both."""
+    """Return one `key` for each pair of user and item, which sorts by user and then by item."""
     keys = np.multiply(user_ids.indices_of(table["user_id"]), len(item_ids), dtype=np.int64)
     keys += item_ids.indices_of(table["item_id"])
     return pl.Series("key", keys)
@@ -334,7 +334,7 @@ def item_table(frame: FrameLike | None, item_ids: Ids) -> pl.DataFrame:
     titles = pl.col("title").cast(pl.String)
     titles = pl.when(titles.str.strip_chars() != "").then(titles)
     year = table["year"] if "year" in table.columns else pl.Series("year", [None] * len(table))
-    prefix = pl.lit("" if item_ids.type_name == "str" else NO_TITLE)  # a text id is readable by itself
+    prefix = pl.lit("" if item_ids.type_name == "str" else NO_TITLE)  # a text id is readable without a word before it
     return table.with_columns(
         titles.fill_null(pl.concat_str(prefix, pl.col("item_id").cast(pl.String))),
         year.cast(pl.Int32, strict=False).alias("year"),

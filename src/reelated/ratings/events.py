@@ -1,4 +1,4 @@
-"""Events: clicks, plays and purchases → one weight per row; the verb of the data; the confidence of a weight."""
+"""Events such as clicks and purchases: the weight of each row, the verb of the data, and the confidence."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -47,7 +47,7 @@ def check_events(events: Any) -> dict[str, float] | None:
 
 
 def weights_of(types: pl.Series, events: EventWeights) -> tuple[pl.Series, list[str]]:
-    """Return the weight of each row by its type, null if the type has none, and notes that count the types."""
+    """Return the weight of each row by its type (null if the type has none), and notes with the count of each type."""
     types = types.cast(pl.String).fill_null("").str.strip_chars().alias("event")
     counts = types.value_counts().sort("count", "event", descending=[True, False])
     by_type = {name: weight_of_type(name, events) for name in counts["event"]}
@@ -104,7 +104,7 @@ def look_like_counts(values: pl.Series) -> bool:
     low, high = values.min(), values.max()
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low >= 0 and high > _MIN_COUNT):
         return False
-    middle = values.median()  # last, because it copies the column
+    middle = values.median()  # checked last, because it copies the column
     return bool(_MIN_RATIO * middle <= high and values.n_unique() > _MIN_DISTINCT)  # type: ignore[operator]
 
 

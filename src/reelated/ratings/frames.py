@@ -15,15 +15,15 @@ from reelated.ratings.objects import as_series, from_nested, from_records, from_
 from reelated.ratings.times import as_seconds, with_time_of_day
 from reelated.ratings.values import Converted, RatingMap, as_numbers
 
-_NO_ID = ("nan", "null", "none", "na", "n/a", r"\n")  # instead of a number, as databases and pandas write it
+_NO_ID = ("nan", "null", "none", "na", "n/a", r"\n")  # what databases and pandas write for a missing number
 _N_LISTS = 100
 _ITEM_LISTS = {" ": r"\w*\d\w*", "|": r"[^|]+", ",": "[^,]+", ";": "[^;]+"}
 _USER_LISTS = {",": r"[^,\s]{4,}"}
-"""Separators of ids in one field, and an id of such a list; titles and names have spaces and commas, too."""
+"""The separators of a list of ids in one field, and an id in such a list; titles also have spaces and commas."""
 _NO_LIST = "[/=]|(?i:, (?:and|or|the|a|an|und|oder|der|die|das|et|ou|le|la|les|y|e|o|el|il)(?: |$))"
 """An address, or a title such as `Lock, Stock, and Two Smoking Barrels` or `Good, the Bad, and the Ugly, The`."""
 EVENT = pl.Series("event", [], dtype=pl.String)
-"""The column of a table of events in our columns; a table of ratings does not have it."""
+"""The column that tables of events have in our columns, and tables of ratings do not."""
 
 FrameLike: TypeAlias = Any
 """A polars DataFrame or LazyFrame, a pandas DataFrame, a pyarrow Table, a mapping of columns, a list of dicts or
@@ -40,12 +40,12 @@ class RatingTable(NamedTuple):
 
     @property
     def unreadable(self) -> pl.Series:
-        """Which rows have a value that cannot be read."""
+        """The rows with a value that cannot be read."""
         masks = [each.unreadable for each in self.faults.values() if each.unreadable is not None]
         return pl.DataFrame({str(at): mask for at, mask in enumerate(masks)}).select(pl.any_horizontal("*")).to_series()
 
     def left_out(self, mapping: RatingMap | None) -> pl.Series | None:
-        """Return the rows that the map gives no rating; None if there are none."""
+        """Return the rows whose value the map drops; None if there are none."""
         if mapping is None or None not in mapping.values():
             return None
         unreadable = self.faults["rating"].unreadable if "rating" in self.faults else None
@@ -54,7 +54,7 @@ class RatingTable(NamedTuple):
         return gone if gone.any() else None
 
     def fault_of(self, row: int) -> tuple[str, str, str]:
-        """Return the column, the description and the remedy of the first fault of a row."""
+        """Return the column, the description and the remedy of the first error in a row."""
         for name, each in self.faults.items():
             if each.unreadable is not None and each.unreadable[row]:
                 return name, f"{name}={shorten(self.source[name][row])}", each.expected
@@ -96,7 +96,7 @@ def _as_polars(frame: FrameLike, what: str) -> pl.DataFrame:
 
 def _python_columns(frame: Any, what: str) -> list[tuple[str, Any]]:
     """Return the names and values of the columns of a table in pandas, NumPy or plain Python."""
-    if hasattr(frame, "iloc") and hasattr(frame, "to_frame"):  # a pandas series whose index holds the ids
+    if hasattr(frame, "iloc") and hasattr(frame, "to_frame"):  # for example a pandas series whose index holds the ids
         frame = frame.to_frame("rating" if frame.name is None else frame.name)
     if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # converting column by column needs no pyarrow
         frame = _with_index(frame)
@@ -119,7 +119,7 @@ def _python_columns(frame: Any, what: str) -> list[tuple[str, Any]]:
 
 
 def _with_index(frame: Any) -> Any:
-    """Return a pandas frame with the named levels of its index as columns, and an index of text."""
+    """Return a pandas frame with the named levels of its index, or an unnamed index of text, as columns."""
     if frame.index.nlevels == 1 and frame.index.name is None and frame.index.dtype.kind not in "iufbMm":
         return frame.rename_axis("index").reset_index() if "index" not in frame.columns else frame
     levels = [name for name in frame.index.names if name is not None and name not in frame.columns]
@@ -165,7 +165,7 @@ def convert_ratings(
     events: EventWeights = None,
     may_be_lists: bool = True,
 ) -> RatingTable:
-    """Convert a table as `rating_columns`, and report the values that cannot be read."""
+    """Convert a table as `rating_columns` does, and report the values that cannot be read."""
     source = as_polars(frame)
     names = names or match_columns(source.columns, RATING_ALIASES, columns)
     sample = {name: source[name][:8] for name in source.columns}
@@ -200,7 +200,7 @@ def convert_ratings(
 def _refuse_lists(table: pl.DataFrame, names: Mapping[str, str]) -> None:
     """Raise `InputError` for a column that lists several users or items in a field."""
     _refuse_lists_of("user", table["user_id"], names["user_id"], _USER_LISTS)
-    if "rating" not in table.columns:  # otherwise a field may be a title
+    if "rating" not in table.columns:  # otherwise the field may be a title
         _refuse_lists_of("item", table["item_id"], names["item_id"], _ITEM_LISTS)
 
 
@@ -231,7 +231,7 @@ def required_columns(
     events: EventWeights,
     sample: Mapping[str, Iterable[Any]],
 ) -> tuple[str, ...]:
-    """Return the columns that a table must have: without a rating if it holds events."""
+    """Return the columns that a table must have; a table of events needs no rating."""
     matched = match_columns(names, RATING_ALIASES, columns)
     leftover = [name for name in names if name not in matched.values()]
     without = columns is not None and columns.get("rating", "") is None
@@ -280,7 +280,7 @@ def read_ids(column: pl.Series) -> pl.Series:
 
 
 def read_whole_ids(column: pl.Series) -> tuple[pl.Series, str]:
-    """Convert as `read_ids`, and also text such as `17.0` in a column of whole numbers, with a note."""
+    """Convert as `read_ids` does, and also convert text such as `17.0` in a column of whole numbers, with a note."""
     ids = read_ids(column)
     if ids.dtype != pl.String:
         return ids, ""
@@ -288,7 +288,7 @@ def read_whole_ids(column: pl.Series) -> tuple[pl.Series, str]:
     if text.null_count() > ids.null_count() and (numbers := read_ids(text)).dtype == pl.Int64:
         return numbers, f"took {column.name} {shorten(ids.filter(text.is_null())[0])} for missing"
     grouped = text.drop_nulls().str.contains(r"^[1-9]\d{0,2}(?:,\d{3})*$|^0$")
-    if grouped.all() and text.str.contains(r",0\d\d").any():  # otherwise a list of numbers with three digits
+    if grouped.all() and text.str.contains(r",0\d\d").any():  # otherwise it may be a list of numbers with three digits
         numbers = read_ids(text.str.replace_all(",", ""))
         at = int(text.str.contains(",").fill_null(False).arg_true()[0])
         return numbers, f"read {column.name} as whole numbers, such as {text[at]} as {numbers[at]}"

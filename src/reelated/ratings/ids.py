@@ -111,7 +111,7 @@ class Ids:
         return text
 
     def _converted(self, value: Any) -> Any:
-        """Return the known id that equals a value of the other type after conversion, or None."""
+        """Return the known id that a value of the other type equals after conversion, or None."""
         converted = self.parse(str(value))
         return converted if converted in self else None
 
@@ -129,12 +129,12 @@ class Ids:
         """
         if self._sorted is not self and len(self) and values.dtype == pl.Int64 and not values.null_count():
             low, span = self._sorted[0], int(self._sorted[-1]) - int(self._sorted[0]) + 1
-            if span <= 2 * (len(values) + len(self)):  # a table of all numbers in between is faster than a join
+            if span <= 2 * (len(values) + len(self)):  # a lookup table of the whole range is faster than a join
                 index_of, indices = (np.full(size, -1, np.int32) for size in (span + 1, len(values)))
                 index_of[self._sorted - low] = np.arange(len(self))
                 numbers = values.to_numpy()
                 for start in range(0, len(numbers), CHUNK):
-                    # those below wrap to large numbers
+                    # smaller ids wrap around to large numbers
                     offsets = (numbers[start : start + CHUNK] - low).view(np.uint64)
                     chosen = np.minimum(offsets, span, out=offsets).view(np.int64)
                     np.take(index_of, chosen, out=indices[start : start + CHUNK])

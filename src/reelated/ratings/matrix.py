@@ -36,7 +36,7 @@ class Scale(NamedTuple):
         return "explicit" if has_other_values or not is_one_valued else "implicit"
 
     def covers(self, rating: pl.Expr) -> pl.Expr:
-        """Return whether ratings are on the scale; float32 is compared, in which they are kept.
+        """Return whether ratings are on the scale; they are compared in float32, the type in which they are stored.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class Ratings:
     timestamps : ndarray of int64, shape (n_ratings,), optional
         Seconds since 1970, parallel to `matrix.data`; `NO_TIME` where unknown.
     order : ndarray of int64, shape (n_ratings,), optional
-        The position of each rating in its user's history, the oldest lowest; used instead of timestamps.
+        The position of each rating in its user's history, the oldest first; used instead of timestamps.
     scale_observed : bool
         Whether the scale is only the observed range, so that later ratings may lie outside it.
     declared : {"explicit", "implicit"}, optional
@@ -121,7 +121,7 @@ class Ratings:
 
     @property
     def word(self) -> str:
-        """What a stored value is called: "rating", or "interaction" for events."""
+        """The word for a stored value: "rating", or "interaction" for events."""
         return "interaction" if self.declared == "implicit" else "rating"
 
     @property
@@ -142,7 +142,7 @@ class Ratings:
 
     @property
     def feedback(self) -> Feedback:
-        """As declared; otherwise implicit if all ratings are equal and the scale has no other value but 0."""
+        """As declared; otherwise implicit if all ratings are equal and the scale has no other value except 0."""
         return self.declared or self.scale.feedback(self.is_one_valued)
 
     def row(self, user_index: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
@@ -164,7 +164,7 @@ class Ratings:
 
     @property
     def times(self) -> npt.NDArray[np.int64] | None:
-        """The array that orders a user's ratings by age: `order`, else `timestamps`, if complete; otherwise None."""
+        """The array that orders a user's ratings by age: `order` or `timestamps`, if complete; otherwise None."""
         if self.order is not None and (self.order >= 0).all():
             return self.order
         if self.timestamps is not None and (self.timestamps != NO_TIME).all():

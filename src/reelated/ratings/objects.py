@@ -18,7 +18,7 @@ POSITIONAL = ("user_id", "item_id", "rating", "timestamp")
 
 def as_series(name: str, values: Any) -> pl.Series:
     """Convert a pandas column, an array or a list to a polars column; reject mixed types."""
-    if isinstance(values, pl.Series) or hasattr(values, "to_pylist"):  # polars and Arrow know their types
+    if isinstance(values, pl.Series) or hasattr(values, "to_pylist"):  # columns of polars and Arrow have types
         return without_objects(pl.Series(name, values))
     if hasattr(values, "to_numpy"):
         values = _from_pandas(values)
@@ -28,7 +28,7 @@ def as_series(name: str, values: Any) -> pl.Series:
     if kind == "f" and values.dtype.itemsize > 8:
         values = values.astype(np.float64)
     if kind == "M":
-        values = values.astype("datetime64[us]")  # polars does not know seconds
+        values = values.astype("datetime64[us]")  # polars has no type for seconds
     try:
         column = pl.Series(name, list(map(_simple, values)) if kind in ("", "O") else values, strict=True)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):

@@ -16,13 +16,13 @@ _MONTH = {name: at for at, names in enumerate(_MONTHS, 1) for name in names.spli
 _UNITS = {10**17: ("nanoseconds", 10**9), 10**14: ("microseconds", 10**6), 10**11: ("milliseconds", 10**3)}
 _NO_TIME = ("", "nat", "null", "nan", "none", "na", "n/a", "\\n", "-", "0000-00-00", "0000-00-00 00:00:00")
 _DAYS = (20_000, 80_000)
-"""Days of a spreadsheet from 1954 to 2119; as seconds they would all be of the first day of 1970."""
+"""Spreadsheet day numbers from 1954 to 2119; read as seconds, all would be on the first day of 1970."""
 _DAY_1970 = 25_569
 _WHOLE_DATES = (
     (19_000_101, 21_001_231, 1, "", "dates (year, month, day)"),
-    (101, 1231, 20, "2000", "dates of one year (month, day), taken as 2000"),  # a few may be seconds
+    (101, 1231, 20, "2000", "dates of one year (month, day), taken as 2000"),  # a few such numbers may be seconds
 )
-"""The lowest and the highest number, how many there must be, the year, and the form."""
+"""The lowest and highest number, the minimum number of values, the year, and a description of the notation."""
 _ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7}  # of RFC 822
 
 _CLOCK = r"(?P<H>\d{1,2})[:.](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,]\d+)?)?\s*(?:(?P<p>[AaPp])\.?[Mm]\.?)?"
@@ -62,7 +62,7 @@ def as_seconds(column: pl.Series, dates: str | None = None) -> Converted:
 
 
 def with_time_of_day(dates: Converted, clock: pl.Series, name: str) -> Converted:
-    """Add the times of day in the column `name` to dates that are all at midnight; it may repeat the dates."""
+    """Add the times of day in the column `name`, which may repeat the dates, to dates that are all at midnight."""
     if (dates.values % 86_400 != 0).any():
         return dates
     with suppress(InputError):
@@ -93,7 +93,7 @@ def _from_numbers(column: pl.Series) -> Converted:
     if not (isinstance(high, int) and isinstance(low, int)):
         return Converted(whole)
     example = whole.drop_nulls()[0]
-    if high >= min(_UNITS):  # the maximum is cheap; the median is not
+    if high >= min(_UNITS):  # the maximum is cheaper than the median, so it is tested first
         middle = whole.median()
         for least, (unit, size) in _UNITS.items():
             if isinstance(middle, (int, float)) and middle >= least:
@@ -116,13 +116,13 @@ def _from_numbers(column: pl.Series) -> Converted:
 
 
 def _from_text(column: pl.Series, dates: str | None) -> Converted:
-    """Convert times written as text, by the notation that reads most values."""
+    """Convert times written as text, by the notation that can read the most values."""
     text = column.str.strip_chars()
     text = text.set(text.str.to_lowercase().is_in(_NO_TIME), None)
     text = text.str.replace(r"^(\d+),(\d+)$", "$1.$2")  # a decimal comma
     numbers = text.cast(pl.Float64, strict=False)
-    if 2 * numbers.null_count() <= len(text) + text.null_count():  # most times are numbers
-        whole = text.cast(pl.Int64, strict=False)  # a float would change a number of nanoseconds
+    if 2 * numbers.null_count() <= len(text) + text.null_count():  # the usual case: the times are numbers
+        whole = text.cast(pl.Int64, strict=False)  # a float could not hold nanoseconds exactly
         whole = whole if whole.null_count() == numbers.null_count() else numbers
         seconds, _, _, _, notes = _from_numbers(whole.alias(column.name))
         unreadable = numbers.is_null() & text.is_not_null() | numbers.is_infinite().fill_null(False)
@@ -173,7 +173,7 @@ def _parsed(text: pl.Series, notation: str, dates: str | None) -> pl.Series:
 
 
 def _with_date(text: pl.Series, parts: pl.DataFrame, dates: str | None) -> pl.DataFrame:
-    """Return the numbers of dates as year, month and day; the whole column decides between day and month."""
+    """Return year, month and day of dates; the whole column decides which number is the day and which the month."""
     first, second = (parts[name].cast(pl.Int64, strict=False) for name in "ab")
     year_first = (parts["a"].str.len_chars() > 2).fill_null(False)
     short = parts.filter(~year_first & parts["a"].is_not_null())

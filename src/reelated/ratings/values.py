@@ -52,7 +52,7 @@ def as_numbers(column: pl.Series, mapping: RatingMap | None = None) -> Converted
     unreadable = numbers.is_null() & rest.is_not_null()
     if column.dtype == pl.String:
         unreadable = (unreadable | ~numbers.is_finite()).fill_null(False)
-    # a few words among numbers are faults; many may be a notation
+    # a few words among numbers are errors; many may be a notation
     words = 2 * int(unreadable.sum()) > len(column) and not rest.filter(unreadable).str.contains(r"\d").any()
     remedy = Advice.MAP_WORDS if words else Advice.DROP_ROWS
     values = numbers.cast(pl.Float32).fill_nan(None).alias(column.name)
@@ -60,7 +60,7 @@ def as_numbers(column: pl.Series, mapping: RatingMap | None = None) -> Converted
 
 
 def check_map(mapping: RatingMap | None) -> RatingMap | None:
-    """Return the map of ratings, or raise `InputError` for a value that is no number."""
+    """Return the map of ratings, or raise `InputError` for a value that is not a number."""
     if mapping is None:
         return None
     if not isinstance(mapping, Mapping):
@@ -70,7 +70,7 @@ def check_map(mapping: RatingMap | None) -> RatingMap | None:
 
 
 def _map(text: pl.Series, numbers: pl.Series, mapping: RatingMap) -> tuple[pl.Series, pl.Series]:
-    """Replace the values of the map; return the numbers, and the values with those mapped to None left out."""
+    """Replace the values of the map; return the numbers, and the values without those that are mapped to None."""
     words = text.cast(pl.String).str.to_lowercase()
     rest, plain = text, numbers
     for key, number in mapping.items():
@@ -92,7 +92,7 @@ def _read_text(text: pl.Series, mapping: RatingMap | None) -> tuple[pl.Series, t
         return plain, ()
     best, example = plain, None
     if plain.null_count() == text.null_count():
-        for numbers in _whole_groups(text, r"\."):  # 12.000 beside 17 is no decimal number
+        for numbers in _whole_groups(text, r"\."):  # next to 17, 12.000 is not a decimal number
             best, example = numbers.fill_null(plain), int(numbers.is_not_null().arg_true()[0])
     else:
         for numbers in _notations(text):
@@ -128,7 +128,7 @@ def _notations(text: pl.Series) -> Iterator[pl.Series]:
 
 
 def _grouped(text: pl.Series) -> Iterator[pl.Series]:
-    """Yield numbers with thousands separators, if some number of the column shows which mark is the decimal one."""
+    """Yield numbers with thousands separators, if some number of the column shows which mark is the decimal mark."""
     for group, point in ((",", r"\."), (r"\.", ","), (r"[ \x{a0}\x{202f}']", "[.,]")):
         grouped = rf"^[+-]?\d{{1,3}}(?:{group}\d{{3}})*(?:{point}\d+)?$"
         certain = rf"{group}\d{{3}}{point}|{group}\d{{3}}{group}|^[+-]?\d+{point}(?:\d{{1,2}}|\d{{4,}})$"
@@ -145,7 +145,7 @@ def _whole_groups(text: pl.Series, mark: str) -> Iterator[pl.Series]:
         return
     grouped = text.str.contains(rf"^[+-]?[1-9]\d{{0,2}}(?:{mark}\d{{3}})+$").fill_null(False)
     others = text.filter(~grouped & text.str.contains(r"\d"))
-    # a decimal number does not end in 0 where others have no decimal places
+    # decimals are not padded with zeros if other numbers have no decimal places
     certain = mark == "," or text.filter(grouped).str.ends_with("0").any()
     if grouped.any() and len(others) and others.str.contains(r"^[+-]?\d{1,3}$").all() and certain:
         yield _where(text, grouped).str.replace_all(mark, "").cast(pl.Float64, strict=False)
