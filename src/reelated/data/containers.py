@@ -35,7 +35,7 @@ HEAD_BYTES = 65536
 
 
 class Container(Protocol):
-    """Named members with bytes."""
+    """Named members, each with its bytes."""
 
     def names(self) -> list[str]: ...
 
@@ -44,12 +44,12 @@ class Container(Protocol):
 
 @contextmanager
 def clear_errors(label: str) -> Iterator[None]:
-    """Turn errors of reading a file into an `InputError` with a remedy."""
+    """Turn an error while reading a file into an `InputError` with a remedy."""
     try:
         yield
     except PermissionError:
         raise InputError(f"{label}: no permission to read it. Check the rights of the file.") from None
-    except (RuntimeError, NotImplementedError) as error:  # zipfile raises them for encryption and unknown compression
+    except (RuntimeError, NotImplementedError) as error:  # what zipfile raises for encryption and unknown compression
         why = "it is encrypted" if "encrypted" in str(error) else "it is packed in a way that Python cannot unpack"
         raise InputError(f"{label}: {why}. Unpack it first and read the folder.") from None
     except (zipfile.BadZipFile, zlib.error, EOFError):
@@ -80,7 +80,7 @@ class Folder:
         return (self.path / name).read_bytes()
 
     def head(self, name: str) -> bytes:
-        """Return the first bytes of a file; all of a table whose columns are listed at its end."""
+        """Return the first bytes of a file; the whole file if its columns are listed at its end."""
         return _head(self.path / name)
 
 
@@ -99,7 +99,7 @@ class Single:
         return self.data if self.path is None else self.path.read_bytes()
 
     def head(self, name: str) -> bytes:
-        """Return the first bytes; all of a table whose columns are listed at its end."""
+        """Return the first bytes; the whole file if its columns are listed at its end."""
         return self.data if self.path is None else _head(self.path)
 
 
@@ -156,7 +156,7 @@ class Tar:
 
 @dataclass
 class Nested:
-    """A container with the members of the archives in it, each below the name of its archive."""
+    """A container in which each archive is replaced by its members, below the name of the archive."""
 
     outer: Container
 
@@ -239,7 +239,7 @@ def is_tar(start: bytes) -> bool:
 
 
 def head_of(container: Any, name: str) -> bytes:
-    """Return the first bytes of a member, unpacked; all of a table whose columns are listed at its end."""
+    """Return the first bytes of a member, unpacked; the whole file if its columns are listed at its end."""
     with clear_errors(PurePosixPath(name).name):
         start = container.head(name) if hasattr(container, "head") else container.read(name)
     return decompress_start(start, HEAD_BYTES) if compression(start) else start
@@ -274,7 +274,7 @@ def _table(connection: sqlite3.Connection, name: str) -> pl.DataFrame:
     cursor = connection.execute('SELECT * FROM "{}"'.format(name.replace('"', '""')))
     names = [column[0] for column in cursor.description]
     rows = cursor.fetchmany(min(max_unpacked() // (ROW_BYTES * len(names)), 2**31 - 1))
-    if cursor.fetchone() is not None:  # a view may have rows without end
+    if cursor.fetchone() is not None:  # a view may have endlessly many rows
         check_room(name, max_unpacked() + 1, at_least=True)
     columns = list(zip(*rows, strict=True)) or [()] * len(names)
     return pl.DataFrame([_sqlite_column(name, list(values)) for name, values in zip(names, columns, strict=True)])

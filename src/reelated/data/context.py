@@ -1,4 +1,4 @@
-"""The input of the validation rules: the tables of a source, the fault of each row, and the options of `read`."""
+"""The input of the validation rules: the tables of a source, the error of each row, and the options of `read`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ PAIR = ("user_id", "item_id")
 
 @dataclass(frozen=True, eq=False)
 class ValidationContext:
-    """The tables of a source and the options of `read`, with what several rules need."""
+    """The tables of a source, the options of `read`, and values that several rules need."""
 
     tables: SourceTables
     scale: Scale | None
@@ -33,7 +33,7 @@ class ValidationContext:
 
     @cached_property
     def rows(self) -> pl.DataFrame:
-        """The ratings with the number and the fault of each row; the fault of a valid row is empty."""
+        """The ratings with the number and the error of each row; the error of a valid row is empty."""
         rating = pl.col("rating")
         missing = pl.any_horizontal(pl.col(*PAIR, "rating").is_null())
         on_scale = pl.lit(True) if self.scale is None else self.scale.covers(rating)
@@ -68,7 +68,7 @@ class ValidationContext:
 
     @cached_property
     def known_ids(self) -> dict[str, pl.Series]:
-        """The ids in the tables of items and users, as far as they can be read."""
+        """The ids in the tables of items and users, if they can be read."""
         known = {}
         for kind, aliases in (("items", ITEM_ALIASES), ("users", USER_ALIASES)):
             if kind in self.tables.side_tables and not self.mismatch(kind):
@@ -88,7 +88,7 @@ class ValidationContext:
     def issue(
         self, code: str, severity: Severity, rows: pl.DataFrame, message: str, action: str, count: int | None = None
     ) -> ValidationIssue:
-        """Build an issue from the rows concerned; the first is the example."""
+        """Build an issue from the affected rows; the first is the example."""
         first = rows.row(0, named=True)
         count = len(rows) if count is None else count
         return ValidationIssue(code, severity, count, message, action, format_row(first), row=first["row"] + 1)

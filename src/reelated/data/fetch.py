@@ -23,7 +23,7 @@ LICENCE = (
     "redistribution without their permission; please cite doi.org/10.1145/2827872. The README in the archive has the "
     "full terms."
 )
-_TIMEOUT = 30  # seconds without a byte
+_TIMEOUT = 30  # seconds without a received byte
 
 
 def fetch(
@@ -57,8 +57,8 @@ def fetch(
     Raises
     ------
     InputError
-        The name is unknown, there is no network, or the archive is damaged or a different one. The cache is then
-        unchanged.
+        The name is unknown, there is no network, or the archive is damaged or not that of the edition. The cache is
+        then unchanged.
     """
     check_choice("name", name, ARCHIVES)
     say = say or (lambda _: None)
@@ -117,7 +117,7 @@ def _download(url: str, file: IO[bytes], progress: bool) -> None:
             for part in response.iter_content(2**16):
                 bar.advance(task, file.write(part))
             file.flush()
-    except OSError as error:  # errors of `requests` have no errno; those of the disk have one
+    except OSError as error:  # network errors have no errno, disk errors have one
         if error.errno is not None:
             raise
         status = getattr(getattr(error, "response", None), "status_code", None)

@@ -81,7 +81,7 @@ def damaged_export(folder: str | Path, reason: object) -> InputError:
 
 
 def find_files(source: Any, spec: ColumnSpec = RATING_SPEC, *, verify: bool = True) -> Files:
-    """Return the files that `read` uses for a source; an existing path has precedence over a name."""
+    """Return the files that `read` uses for a source; an existing path takes precedence over a name."""
     text = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
     if text == STDIN:
         return _from_bytes("standard input", _standard_input(), "", spec)
@@ -118,7 +118,7 @@ def _from_bytes(label: str, data: bytes, table: str, spec: ColumnSpec, path: Pat
 
 
 def _split_table(text: str) -> tuple[str, str]:
-    """Split `file.db::table`; a path that exists has precedence."""
+    """Split `file.db::table`; an existing path takes precedence."""
     path, _, table = text.rpartition("::")
     return (
         (path, table) if path and "\0" not in text and not Path(text).exists() and Path(path).is_file() else (text, "")
@@ -227,7 +227,7 @@ def _used_files(source: Any) -> list[tuple[str, Path | bytes]]:
         # sample.py counts, too: it determines the simulated ratings
         return [(path.name, path) for path in sorted(Path(__file__).parent.glob("sample*")) if path.is_file()]
     try:
-        files = find_files(source, verify=False)  # the hash of damaged files is as good
+        files = find_files(source, verify=False)  # if the file is damaged, the hash of its bytes will do
     except InputError:
         path = Path(source).expanduser()
         if not path.is_dir():
@@ -281,7 +281,7 @@ def _assign(root: Path, container: Container, spec: ColumnSpec) -> Files:
 def _candidates(
     root: str, container: Container, groups: dict[PurePosixPath, list[str]], spec: ColumnSpec
 ) -> dict[PurePosixPath, Roles]:
-    """Return the outermost folders with ratings; tables in a folder above them belong to them, too."""
+    """Return the outermost folders with ratings; tables in a folder above also belong to these ratings."""
     candidates: dict[PurePosixPath, Roles] = {}
     above: dict[PurePosixPath, list[str]] = {}
     refused: NoRatings | None = None

@@ -1,4 +1,4 @@
-"""Heuristics for tables that look odd but may be right: each gives its reason, and none stops reading."""
+"""Heuristics for tables that look odd but may be correct: each states its reason, and none stops reading."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,11 +21,11 @@ from reelated.ratings.frames import as_polars
 
 _KEEPS_TIMES = "keeps them; only their order within a user counts."
 _FIRST_YEAR = 1990
-_MIN_RATINGS = 100  # minimum number of ratings for comparing the pauses between them
+_MIN_RATINGS = 100  # minimum number of ratings for a comparison of the pauses between them
 _PAUSE_RATIO = 20  # swapped columns are suspected if the pauses of users are this many times those of items
 _MIN_ROWS = 20
 _MIN_SHARE = 0.02  # minimum distance of a sentinel from all other ratings
-_MIN_ZEROS = 0.2  # a scale may begin at 0, so zeros must be frequent and far more frequent than any other rating
+_MIN_ZEROS = 0.2  # a scale may begin at 0, so zeros must be frequent, and far more so than other ratings
 _HIGH_SENTINELS = (99.0, 999.0, 9999.0)
 _N_ROWS = 8
 _EXPECTED = "Expected one row for each rating, with a user, an item and a rating"
@@ -33,7 +33,7 @@ _EXPECTED = "Expected one row for each rating, with a user, an item and a rating
 
 # ------------------------------------------------------------------------------------------------- values and ids
 class Suspicion(NamedTuple):
-    """A value that may mean something else: a code, a sentence for a note or an issue, and what `read` does."""
+    """A suspicious value: the code of the issue, a sentence for a note or an issue, and what `read` does."""
 
     code: str
     message: str
@@ -73,7 +73,7 @@ def _sentinel(rating: pl.Series) -> Suspicion | None:
 
 
 def _odd_ids(ids: pl.Series) -> Suspicion | None:
-    """Return a suspicion if each row has the next number as its id, or if ids are in scientific notation."""
+    """Return a suspicion if the ids count the rows, or if ids are in scientific notation."""
     if ids.dtype == pl.String:
         lost = ids.str.contains(r"^\d(?:[.,]\d+)?[eE]\+\d+$").fill_null(False)
         if 2 * int(lost.sum()) <= len(ids):
@@ -82,7 +82,7 @@ def _odd_ids(ids: pl.Series) -> Suspicion | None:
         return Suspicion("lost_digits", message, int(lost.sum()), "takes them as text; export the ids as text.")
     if ids.dtype != pl.Int64 or len(ids) < _MIN_ROWS:
         return None
-    # a few rows refute nearly all
+    # a few rows are enough to rule this out in nearly all tables
     if not all((rows.diff().drop_nulls() == 1).all() for rows in (ids[:_MIN_ROWS], ids)):
         return None
     message = f"{ids.name} rises by 1 from row to row, as row numbers do"
@@ -180,7 +180,7 @@ def _count_missing(ids: pl.Series, known: pl.Series | None) -> int:
 
 
 def _by_pauses(valid: pl.DataFrame) -> str:
-    """Return a reason if the items seem to have sessions, as users have: one row shortly after another."""
+    """Return a reason if the items, like users, seem to have sessions: rows that follow each other shortly."""
     if "timestamp" not in valid.columns or len(valid) < _MIN_RATINGS:
         return ""
     user, item = (_median_pause(valid, name) for name in PAIR)
@@ -229,7 +229,7 @@ def shape_issues(source: Any, trace: ParseTrace) -> Iterator[ValidationIssue]:
 
 
 def unused_column_issues(names: Sequence[str], matched: Mapping[str, str]) -> Iterator[ValidationIssue]:
-    """Yield a note with the columns of a table without ratings that are not read: one may hold ratings in words."""
+    """For a table without ratings, yield a note with the columns that are not read: one may hold ratings as words."""
     attributes = (name for aliases in ITEM_ALIASES.values() for name in aliases)
     known = {*map(plain, matched.values()), *attributes, *ITEM_ALIASES}
     unused = [name for name in names if plain(name) not in known]
@@ -256,5 +256,5 @@ def _first_rows(source: Any, trace: ParseTrace) -> tuple[Sequence[str], list[lis
 
 
 def _has_no_header(names: Sequence[str]) -> bool:
-    """Return whether the names are the numbers of a file without a header."""
+    """Return whether the column names are numbers, as in a file without a header."""
     return bool(names) and all(is_number(name) or name.startswith("column ") for name in names)

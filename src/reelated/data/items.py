@@ -35,7 +35,7 @@ _ARTICLES = (
 )
 _YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-–—]\s*(?:\d{4})?)?\)\s*(\([A-Z]{1,3}\))?\s*$")
 _TRAILING_ARTICLE = re.compile(rf"(^|\()(a\.k\.a\.\s+)?([^()]+?),\s+({_ARTICLES})\s*(?=$|\(|\))")
-# placeholders for an unknown genre, which are no genres to filter by
+# placeholders for an unknown genre, which are not kept as genres
 NO_GENRE = ("", "unknown", "(no genres listed)", r"\n", "nan", "none", "null", "n/a")
 _SET = ("1", "1.0", "true")
 _FLAGS = (*_SET, "0", "0.0", "false", "")
@@ -45,7 +45,7 @@ MERGED_ALIASES: Aliases = {
     "year": ITEM_ALIASES["year"],
     "genres": ("genres", "genre"),
 }
-"""Columns of items in a table of ratings; without "name", which may be that of a user."""
+"""The item columns of a table of ratings, without "name", which may be the name of a user."""
 
 
 def normalize_items(table: pl.DataFrame, unnamed: Collection[str] = ()) -> tuple[pl.DataFrame, list[str]]:
@@ -66,7 +66,7 @@ def normalize_items(table: pl.DataFrame, unnamed: Collection[str] = ()) -> tuple
 
 
 def unnamed_columns(names: Collection[str], aliases: Aliases, columns: ColumnNames) -> dict[str, tuple[str, ...]]:
-    """Return the aliases of columns without a known meaning, in a catalogue without genres: they may be genres."""
+    """In a catalogue without genres, return aliases of the columns without a known meaning: they may be genres."""
     matched = match_columns(names, aliases, columns)
     known = {*matched.values(), *RATING_ALIASES}
     free = [name for name in names if name not in known and not re.match("(is|has)[_A-Z]", name)]
@@ -74,7 +74,7 @@ def unnamed_columns(names: Collection[str], aliases: Aliases, columns: ColumnNam
 
 
 def _with_indicators(table: pl.DataFrame, names: Collection[str]) -> tuple[pl.DataFrame, list[str]]:
-    """Take three or more columns of 0 and 1 for genres, and leave out all columns without a known meaning."""
+    """Read three or more columns of 0 and 1 as genres, and leave out all columns without a known meaning."""
     texts = table.select(
         column.cast(pl.String).str.strip_chars().str.to_lowercase()
         for column in table.select(names)
@@ -143,7 +143,7 @@ def _split_genres(cells: list[str]) -> tuple[pl.Series, list[str]]:
 def _parse_list(cell: str) -> list[str]:
     """Parse a list of genres in the notation of JSON, Python, NumPy or PostgreSQL; of objects, take the names."""
     values: Any = None
-    # adjacent texts, as NumPy prints them, would become one
+    # Python would join adjacent strings, as NumPy prints them, into one
     for parse in (json.loads, ast.literal_eval) if not re.search(r"""['"]\s+['"]""", cell) else ():
         with suppress(ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             values = parse(cell) if values is None else values
@@ -173,7 +173,7 @@ def _parse_dates(table: pl.DataFrame) -> pl.DataFrame:
     if dates.dtype == pl.String:
         try:
             converted = as_seconds(dates)
-        except InputError:  # day or month first is unknown
+        except InputError:  # it is unknown whether the day or the month comes first
             return table
         if converted.unreadable is not None and 10 * int(converted.unreadable.sum()) > len(dates):
             return table

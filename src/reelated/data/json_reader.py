@@ -1,4 +1,4 @@
-"""JSON tables: an array of objects, an object of columns, or one object a line."""
+"""JSON tables: an array of objects, an object of columns, or one object per line."""
 
 import ast
 import json
@@ -58,7 +58,7 @@ def read_json(label: str, text: bytes, spec: ColumnSpec) -> tuple[pl.DataFrame, 
 
 
 def _whole(text: bytes) -> Any:
-    """Return the content of a text that is one JSON value, also with a comma behind its last element; else None."""
+    """Return the value of a text that is one JSON value, even with a comma after its last element; otherwise None."""
     with suppress(*_NOT_JSON):
         return json.loads(text)
     if re.search(rb",\s*[]}]\s*\Z", text[-100:]):
@@ -68,7 +68,7 @@ def _whole(text: bytes) -> Any:
 
 
 def _read_json_lines(label: str, text: str, invalid: str) -> tuple[list[Any], list[RejectedRow], list[str]]:
-    """Return the objects or arrays of a text with one a line, or one behind the other; bad lines; and notes."""
+    """Return the objects or arrays of a text, one per line or one after the other; the bad lines; and notes."""
     lines = text.split("\n")
     rows: list[Any] = []
     rejected: list[RejectedRow] = []
@@ -93,7 +93,7 @@ def _read_json_lines(label: str, text: str, invalid: str) -> tuple[list[Any], li
 
 
 def _sequence(text: str) -> list[Any]:
-    """Return the objects of a text with one behind the other, over any lines; none if it is anything else."""
+    """Return the objects of a text that has one after the other, over any number of lines; none for other texts."""
     decoder, values, at = json.JSONDecoder(), [], 0
     with suppress(*_NOT_JSON):
         while at < len(text):
@@ -161,7 +161,7 @@ def _plain_value(value: Any) -> Any:
 
 
 def _only_field(value: Any) -> Any:
-    """Return the value of an object with one field; others stay."""
+    """Return the value of an object with one field; return any other value unchanged."""
     return next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else value
 
 

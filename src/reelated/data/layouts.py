@@ -40,7 +40,7 @@ def is_item_lists(label: str, start: bytes) -> bool:
         return False
     if _are_counted(lines) or all(a < b for a, b in pairwise(int(line.split(maxsplit=1)[0]) for line in lines)):
         return True
-    # in a damaged table of ratings a user has several lines
+    # if a user has several lines, this is a damaged table of ratings
     raise InputError(
         f"{label}, line 1: lines of unlike length, {shorten(lines[0])}. Expected one row for each rating, or one "
         f"line for each user with the items, by ascending user. If these are lists of items, in Python: "
@@ -53,12 +53,12 @@ def _share(form: re.Pattern[str], lines: list[str]) -> float:
 
 
 def _are_counted(lines: list[str]) -> bool:
-    """Return whether each line begins with the number of its items, as in CiteULike."""
+    """Return whether each line begins with its number of items, as in CiteULike."""
     return all(int(first) == len(rest) for first, *rest in map(str.split, lines))
 
 
 def _refuse_features(label: str, lines: list[str]) -> None:
-    """Raise `InputError` for the format of libsvm: targets that are no ids, or in no order with equal widths."""
+    """Raise `InputError` for the libsvm format: targets that are not ids, or that are unsorted in equal widths."""
     if _share(_FEATURES, lines) < 1:
         return
     widths = {len(line.split()) for line in lines}
@@ -124,7 +124,7 @@ _NO_RATING = 99.0  # in Jester, whose ratings go from -10 to 10
 
 
 def unpivot(frame: pl.DataFrame, columns: ColumnNames) -> tuple[pl.DataFrame, list[str]]:
-    """Return `user_id item_id rating` of a matrix, and a note on its shape; an empty cell is no rating."""
+    """Return `user_id item_id rating` of a matrix, and a note on its shape; an empty cell is a missing rating."""
     if {"user_id", "item_id", "rating"} <= match_columns(frame.columns, RATING_ALIASES, columns).keys():
         raise InputError("the table has a column for user, item and rating each.", parameter="layout", value="wide")
     numbered = all(name.startswith("column ") for name in frame.columns)
@@ -185,7 +185,7 @@ def _index_of(names: Sequence[str], columns: ColumnNames) -> tuple[str, str] | N
 
 
 def _without_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Return a matrix without names, with numbered users and items; remove Jester's counts and its sentinel 99."""
+    """Number the users and items of a matrix without names; remove Jester's counts and its sentinel 99."""
     cells = pl.DataFrame([_numeric(frame[name]) for name in frame.columns])
     first, values = frame.columns[0], cells.select(frame.columns[1:])
     rated = values.select(pl.sum_horizontal((pl.all() != _NO_RATING).cast(pl.Int64))).to_series()
@@ -219,7 +219,7 @@ def _filled(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def matrix_width(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """Count the numeric columns with unknown names; 0 for a table that has others or columns of users and items."""
+    """Count the numeric columns with unknown names; 0 if there are other columns, or columns of users and items."""
     known = {alias: name for name, aliases in RATING_ALIASES.items() for alias in (plain(name), *aliases)}
     if {"user_id", "item_id"} <= {known.get(plain(name)) for name in names}:
         return 0

@@ -24,7 +24,7 @@ GENRES = (
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
 )
 
-# names of the occupation codes of MovieLens 1M, by its README
+# names of the occupation codes of MovieLens 1M, from its README
 OCCUPATIONS = (
     *("other", "academic/educator", "artist", "clerical/admin", "college/grad student", "customer service"),
     *("doctor/health care", "executive/managerial", "farmer", "homemaker", "K-12 student", "lawyer", "programmer"),
@@ -125,10 +125,10 @@ def with_links(items: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_linked_ids(items: pl.DataFrame, links: pl.DataFrame, rated: pl.Series) -> tuple[pl.DataFrame, list[str]]:
-    """Translate the ids of a catalogue by the table of links, if that finds more rated items than the ids do."""
+    """Translate the ids of a catalogue with the table of links, if this matches more rated items."""
     best, notes = items, []
     for name in links.columns[1:]:
-        # an id at IMDb is tt0114709, or its number with or without zeros in front
+        # an IMDb id is tt0114709, or its number with or without leading zeros
         keys = [pl.col(id_).cast(pl.String).str.replace(r"^(tt)?0*", "").alias("key") for id_ in ("item_id", name)]
         wanted = links.select("item_id", keys[1]).drop_nulls()
         linked = items.with_columns(keys[0]).drop("item_id").join(wanted, on="key", maintain_order="left").drop("key")

@@ -1,6 +1,6 @@
 """Objects inside objects → one row for each rating: `{"user": "ann", "ratings": [{"item": 7, "rating": 4}]}`.
 
-A field of an inner object is named with a point, such as `user.id`. Each object of a list becomes a row, which repeats
+The name of an inner object's field has a dot, such as `user.id`. Each object of a list becomes a row, which repeats
 the other fields of its outer object.
 """
 
@@ -35,7 +35,8 @@ def unnested(rows: list[Row], columns: ColumnNames = None) -> tuple[list[Row], l
         note = f"read the lists in {' and '.join(map(repr, names))} side by side as {plural(len(pairs), 'row')}"
         return [row | dict(zip(names, values, strict=True)) for row, values in pairs], [note]
     missing, chosen = [id_ for id_ in _IDS if id_ in _missing(opened, columns)], ""
-    for name, outer in (("", ""), *((name, outer) for name in ("id", "_id") for outer in _IDS)):  # whose id is it?
+    # an `id` may be that of the user or of the item
+    for name, outer in (("", ""), *((name, outer) for name in ("id", "_id") for outer in _IDS)):
         renamed = [{outer if field == name else field: value for field, value in row.items()} for row in opened]
         if not chosen and (chosen := _list_of_ratings(renamed, [id_ for id_ in missing if id_ != outer], columns)):
             opened, missing = renamed, [id_ for id_ in missing if id_ != outer]
@@ -49,7 +50,7 @@ def unnested(rows: list[Row], columns: ColumnNames = None) -> tuple[list[Row], l
 
 
 def _parallel_lists(rows: list[Row], columns: ColumnNames) -> list[str]:
-    """Return the fields with lists of plain values of one length in each row, if they hold ids and something else."""
+    """Return the fields whose lists of plain values have equal lengths in each row, if they hold ids and more."""
     names = [name for name in names_in(rows) if all(isinstance(row.get(name), list) for row in rows)]
     names = [name for name in names if not any(isinstance(each, (dict, list)) for row in rows for each in row[name])]
     is_parallel = len(names) > 1 and all(len({len(row[name]) for name in names}) == 1 for row in rows)
@@ -78,7 +79,7 @@ def rows_of_users(content: Mapping[str, Any]) -> list[Row] | None:
 
 
 def _missing(rows: list[Row], columns: ColumnNames) -> list[str]:
-    """Return which of user, item and rating have no column of plain values."""
+    """Return those of user, item and rating that no column of plain values holds."""
     names = names_in(rows)
     matched = match_columns(names, RATING_ALIASES, columns)
     nested = {name for row in rows for name, value in row.items() if isinstance(value, (dict, list))}
@@ -91,7 +92,7 @@ def names_in(rows: Iterable[Row]) -> list[str]:
 
 
 def _with_points(row: Row) -> Row:
-    """Return a row with the fields of inner objects; an object of numbers, `{"Alien": 5}`, stays."""
+    """Return a row with the fields of inner objects; an object of numbers, such as `{"Alien": 5}`, is kept."""
     opened: Row = {}
     for name, value in row.items():
         is_id = match_columns([name], {id_: RATING_ALIASES[id_] for id_ in _IDS})
@@ -103,7 +104,7 @@ def _with_points(row: Row) -> Row:
 
 
 def _is_map(value: Any) -> bool:
-    """Return whether an object is no record but holds a rating for each key."""
+    """Return whether an object is not a record but holds a rating for each key."""
     numbers = isinstance(value, dict) and all(type(each) in (int, float) for each in value.values())
     return numbers and bool(value) and not match_columns(list(value), RATING_ALIASES)
 

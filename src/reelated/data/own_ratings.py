@@ -1,4 +1,4 @@
-"""`read_own_ratings`: the ratings of one person from an export of a rating site, matched to the items of a model."""
+"""`read_own_ratings`: one person's ratings from the export of a rating site, matched to the items of a model."""
 
 import os
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _ALIASES: Aliases = {
     "year": ("originalpublicationyear", *ITEM_ALIASES["year"], "yearpublished"),
 }
 _SITES = {"letterboxduri": ("Letterboxd", 5.0), "const": ("IMDb", 10.0), "bookshelves": ("Goodreads", 5.0)}
-"""A column that only the export of one site has → the site and its highest rating."""
+"""A column that occurs only in the export of one site → the site and its highest rating."""
 _MAX_YEARS = 1  # two catalogues may differ by this number of years
 
 
@@ -61,15 +61,15 @@ def read_own_ratings(
     Parameters
     ----------
     source : str, Path, bytes or frame
-        The ratings that Letterboxd, IMDb or Goodreads export, or any table of ids or titles (and years) with ratings;
-        the content of such a file as bytes, as an upload gives it; or a frame.
+        An export from Letterboxd, IMDb or Goodreads, or any table of ids or titles (and years) with ratings; the
+        content of such a file as bytes, for example from an upload; or a frame.
     rec : Recommender
         A fitted recommender.
     columns : mapping of str to str, optional
-        Names of the columns `rating item_id imdb_id isbn title year`, where they are not known.
+        Names of the columns `rating item_id imdb_id isbn title year`, if they are not recognised.
     highest : float, optional
-        The highest possible rating in the source, such as 10, if the model has another; ratings are scaled by it. It is
-        known for the three sites.
+        The highest possible rating in the source, such as 10, by which ratings are scaled; by default that of the
+        model. It is known for the three sites.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def read_own_ratings(
 
 
 def _read(source: Any, columns: ColumnNames) -> tuple[pl.DataFrame, tuple[str, ...], list[str]]:
-    """Return the wanted columns, the names of all columns, and notes."""
+    """Return the requested columns, the names of all columns, and notes."""
     spec = ColumnSpec(_ALIASES, ("rating",), columns)
     container: Container
     if isinstance(source, bytes):
@@ -185,7 +185,7 @@ class _Items:
         return next((self.by_title[key] for key in _keys(title) if key in self.by_title), [])
 
     def _by_title(self, title: str, year: int | None) -> int | None:
-        """Return the only column with this title and year, or a year off; None if there are several."""
+        """Return the only column with this title and a year that differs by at most one; None if there are several."""
         columns = list(dict.fromkeys(self._with_title(title)))
         years = {column: self.catalogue.years[column] for column in columns}
         if year is not None:
@@ -202,7 +202,7 @@ def _keys(title: str) -> Iterator[tuple[str, ...]]:
 
 
 def _imdb_number(value: Any) -> str:
-    """Return the digits of an id at IMDb: `tt0114709`, `0114709` and `114709` are the same."""
+    """Return the digits of an IMDb id: `tt0114709`, `0114709` and `114709` are the same."""
     return str(value or "").removeprefix("tt").lstrip("0") or "none"
 
 

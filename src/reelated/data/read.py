@@ -68,7 +68,7 @@ def read(
         Reelated's name → the table's name, or its position from 1, such as `{"user_id": "who"}`; `{"rating": None}`
         if there are no ratings. The names of id columns also apply to the item and user tables.
     item_columns : mapping of str to str, optional
-        The same for the table of items, such as `{"item_id": "id", "title": "name"}`.
+        The same mapping for the table of items, such as `{"item_id": "id", "title": "name"}`.
     scale : (low, high, step), optional
         The rating scale; by default that of the edition, else the observed one.
     duplicates : {"last", "first", "mean", "error"}, default "last"
@@ -82,10 +82,10 @@ def read(
     encoding : str, optional
         Encoding of text files, such as `"cp1251"`; by default UTF-8, and Windows-1252 for bytes that are not UTF-8.
     dates : {"day-first", "month-first"}, optional
-        The order in dates such as 3/4/2020; by default that of the other dates in the column.
+        The order of day and month in dates such as 3/4/2020; by default the order of the other dates in the column.
     layout : {"long", "wide"}, optional
         "wide" reads a matrix with a row for each user and a column for each item; by default one row per rating.
-        "long" also says that a field with several commas, such as a title, is one item.
+        "long" also states that a field with several commas, such as a title, is one item.
     feedback : {"explicit", "implicit"}, optional
         Ratings, or events such as clicks, plays and purchases, whose weights are summed for each user and item. By
         default a table without a column of ratings, or with counts in it, holds events.
@@ -279,7 +279,7 @@ def _read_sample(options: ReadOptions, collector: ErrorCollector | None) -> Sour
 def _read_ratings(files: Files, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
     """Read the ratings of a folder, archive or file in Reelated's columns and types; part files become one table."""
     tables: list[pl.DataFrame] = []
-    notes: dict[str, list[str]] = {}  # of the same kind in several parts
+    notes: dict[str, list[str]] = {}  # further parts of the same table
     for path in (files.roles["ratings"], *files.parts):
         name, data = PurePosixPath(path).name, files.read(path)
         table, more = read_table(name, data, spec, None if spec.columns else layout_of(name, data))
@@ -298,6 +298,6 @@ def _read_ratings(files: Files, spec: ColumnSpec) -> tuple[pl.DataFrame, list[st
 
 
 def _default_name(files: Files) -> str:
-    """Name the data after its file; the README identifies a sample that was written to a folder."""
+    """Return the name of the data, that of its file; a README identifies a sample that was written to a folder."""
     readme = files.read(files.roles["about"])[:4096] if "about" in files.roles else b""
     return SAMPLE_NAME if b"Reelated" in readme and b"simulated" in readme else files.name

@@ -27,7 +27,7 @@ class Bin(NamedTuple):
 
 @dataclass(frozen=True)
 class ValidationIssue:
-    """One problem or remark from validation.
+    """One problem or remark that validation found.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class ValidationIssue:
     severity : {"error", "warning", "note"}
         An error stops reading; a warning deserves a look; a note is information.
     count : int
-        Number of rows, users or items concerned.
+        Number of affected rows, users or items.
     message : str
         The problem and its reason.
     action : str
@@ -48,9 +48,9 @@ class ValidationIssue:
     line : int or None
         Line of the example in that file, from 1.
     row : int or None
-        Row of the example in the table, from 1, where the source has no lines.
+        Row of the example in the table, from 1, if the source has no lines.
     error : InputError or None
-        The error that `read` raises, where it is more than the message.
+        The error that `read` raises, if it says more than the message.
     """
 
     code: str
@@ -70,7 +70,7 @@ class ValidationIssue:
 
     @property
     def place(self) -> str:
-        """Location of the example: file, line or row, as far as known."""
+        """Location of the example: file, line or row, if known."""
         position = f"line {self.line:,}" if self.line else f"row {self.row:,}" if self.row else ""
         return ", ".join(part for part in (self.file, position) if part)
 
@@ -90,7 +90,7 @@ class ValidationReport:
     n_refused : int
         Number of rows that are not valid ratings.
     n_ratings : int
-        Number of ratings; several of one item by one user count once.
+        Number of ratings; several ratings of one item by one user count once.
     n_users, n_items : int
         Numbers of users and items with a rating.
     density : float

@@ -90,7 +90,7 @@ def is_table(name: str) -> bool:
 
 
 def column_names(container: Container, name: str, spec: ColumnSpec) -> tuple[str, ...]:
-    """Return the names of the columns of a table; none if it has no columns that can be read."""
+    """Return the column names of a table; none if they cannot be read."""
     try:
         start = head_of(container, name)
         if start.startswith((b"PK\x03\x04", b"SQLite", b"\xd0\xcf\x11\xe0")) or is_tar(start):
@@ -155,7 +155,7 @@ def _fits(container: Container, name: str, spec: ColumnSpec) -> bool:
 
 
 def _by_name(root: str, paths: Sequence[str]) -> dict[str, str]:
-    """Return the roles that follow from file names."""
+    """Return the roles that file names indicate."""
     roles: dict[str, str] = {}
     for role, known in ROLES.items():
         matches = [path for path in paths if _has_role(role, known, PurePosixPath(path).name.lower())]
@@ -218,7 +218,7 @@ def _choose_ratings(root: str, roles: Roles, described: list[_Table], tables: li
 
 
 def _join_hint(described: list[_Table]) -> str:
-    """Return the code that joins a table of users with a table of items by a column of both; empty if there is none."""
+    """Return code that joins a table of users and a table of items on a common column; empty if there is none."""
     for users in described:
         for items in described:
             common = [name for name in users.names if name in items.names]

@@ -13,7 +13,7 @@ from reelated.errors import Advice, plural, shorten
 
 SESSION_PAUSE = 1800
 """Seconds without an event of a user after which a new session begins."""
-_HEAVY_RATIO, _HEAVY_EVENTS = 10, 500  # times the 99th percentile of the events of a user, and the minimum
+_HEAVY_RATIO, _HEAVY_EVENTS = 10, 500  # as a multiple of the 99th percentile of the events per user, and the minimum
 
 
 def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
@@ -73,7 +73,7 @@ def _repeated_ratings(context: ValidationContext) -> Iterator[ValidationIssue]:
 
 
 def _scale(context: ValidationContext) -> Iterator[ValidationIssue]:
-    """Yield a note if the scale is only observed, or a warning for ratings between its steps."""
+    """Yield a note if the scale is only the observed range, and a warning for ratings between its steps."""
     if context.scale is None:
         message = "No scale is given: it runs from the lowest to the highest observed rating."
         yield ValidationIssue("observed_scale", "note", 1, message, Advice.OBSERVES_SCALE)
@@ -211,7 +211,7 @@ def _time_span(context: ValidationContext) -> Iterator[ValidationIssue]:
 
 
 def _day(seconds: int) -> str:
-    """Return a date, or the number itself if it is no plausible time."""
+    """Return a date, or the number itself if it is not a plausible time."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
     except (ValueError, OverflowError, OSError):

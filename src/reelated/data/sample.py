@@ -38,7 +38,7 @@ _DAY = 86_400
 _SESSION_LENGTH = 60  # ratings in a session
 _SECONDS_PER_RATING = 20
 _AGES = ((0, 0.1, 0.25, 0.5, 0.75, 0.9, 1), (13, 19, 24, 31, 42, 52, 74))
-_STAR_LIMITS = (1.75, 2.5, 3.5, 4.75)  # a movie whose impression is above n of these thresholds gets n + 1 stars
+_STAR_LIMITS = (1.75, 2.5, 3.5, 4.75)  # an impression above n of these thresholds gives n + 1 stars
 _ARTICLES = ("The", "A", "An")
 
 _README = """Reelated sample: simulated ratings of well-known movies
@@ -194,7 +194,7 @@ def _users(rng: np.random.Generator) -> pl.DataFrame:
 
 
 def _occupations(rng: np.random.Generator, ages: NDArray[np.int32]) -> list[str]:
-    """Draw occupations: most young users study, most old users are retired."""
+    """Draw occupations: most young users are students, and most old users are retired."""
     working = [name for name in OCCUPATIONS if name not in ("none", "retired", "student")]
     drawn = [working[number] for number in (len(working) * rng.random(_USERS)).astype(np.int64)]
     usual = rng.random(_USERS) < 0.8
@@ -208,7 +208,7 @@ def _occupations(rng: np.random.Generator, ages: NDArray[np.int32]) -> list[str]
 
 
 def _opinion_sums(rng: np.random.Generator, features: pl.Series) -> Floats:
-    """Sum the users' opinions of the features of each movie; the square makes few opinions strong."""
+    """Sum the users' opinions of the features of each movie; squaring makes a few of the opinions strong."""
     names = sorted(set(features.explode()))
     has = np.array([[name in movie for movie in features.to_list()] for name in names], dtype=np.float64)
     opinions = np.rint(64 * _normal(rng, _USERS, len(names))) / 64
@@ -218,7 +218,7 @@ def _opinion_sums(rng: np.random.Generator, features: pl.Series) -> Floats:
 def _choose_items(
     rng: np.random.Generator, catalogue: pl.DataFrame, ages: NDArray[np.int32], taste: Floats
 ) -> NDArray[np.bool_]:
-    """Return which user rates which movie: each user the 20 or more most interesting ones, a few users many more."""
+    """Return which user rates which movie: each user rates 20 or more of the most interesting, a few many more."""
     fame, acclaim, years = (catalogue[column].to_numpy() for column in ("fame", "acclaim", "year"))
     known = fame * (fame + 1) / 6.8 + 0.2 * acclaim
     nostalgia = 0.0006 * (ages[:, None] - 34) * (1990 - years)

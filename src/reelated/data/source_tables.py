@@ -1,4 +1,4 @@
-"""The tables of a source: the ratings, and beside them those of items, users, links and tags."""
+"""The tables of a source: ratings, items, users, links and tags."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ from reelated.ratings.frames import as_polars
 class ErrorCollector:
     """Records an unreadable table as an error, and lets reading continue without the table."""
 
-    invalid: str = "error"  # the caller's option; reading itself drops invalid rows
+    invalid: str = "error"  # the caller's option; reading the table itself always drops invalid rows
     traces: dict[str, ParseTrace] = field(default_factory=dict)
     errors: dict[str, InputError] = field(default_factory=dict)
     left_out: dict[str, InputError] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class SourceTables:
         self.verb = table_verb(names, by_position(columns, names), self.ratings)
 
     def release_ratings(self) -> pl.DataFrame:
-        """Return the ratings and keep none, so that their memory is free as soon as the caller needs them no more."""
+        """Return the ratings and keep no reference, so that the caller can free their memory."""
         ratings, self.ratings = self.ratings, self.ratings.clear()
         return ratings
 
@@ -131,7 +131,7 @@ class SourceTables:
                 self.notes.append(f"left out {name}: {str(error).removeprefix(f'{name}: ').rstrip('.')}")
 
     def check(self, kind: str) -> None:
-        """Raise `InputError` if a table of items or users does not fit the ratings; one of them is enough to tell."""
+        """Raise `InputError` if a table of items or users does not fit the ratings, judged by one of the ratings."""
         first = self.ratings.select(ID_COLUMNS).drop_nulls()[:1]
         if kind in ("items", "users") and len(first):
             Dataset.from_frames(first.with_columns(rating=1.0), **{kind: self.side_tables[kind]})

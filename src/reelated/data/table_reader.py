@@ -172,7 +172,7 @@ def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.Da
 
 
 def _with_stripped_ids(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Strip spaces around text ids as in a file, where an empty id is none; numbers and text keep their types."""
+    """Strip spaces around text ids, as in a file; an empty id is missing. Numbers and text keep their types."""
     text = [name for name in ID_COLUMNS if table[name].dtype == pl.String]
     stripped = table.with_columns(pl.col(name).str.strip_chars().replace("", None) for name in text)
     changed = [name for name in text if not table[name].equals(stripped[name])]
@@ -180,7 +180,7 @@ def _with_stripped_ids(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _whole_floats(frame: pl.DataFrame, spec: ColumnSpec) -> list[str]:
-    """Return a note for each column of ids that is of floats in a frame."""
+    """Return a note for each id column of a frame that holds floats."""
     given = by_position(spec.columns, tuple(frame.columns))
     names = match_columns(frame.columns, {id_: RATING_ALIASES[id_] for id_ in ID_COLUMNS}, given)
     floats = {id_: frame[names[id_]] for id_ in ID_COLUMNS if frame[names[id_]].dtype.is_float()}
@@ -290,7 +290,7 @@ def _read_binary(label: str, data: bytes) -> pl.DataFrame:
             if kind == "Arrow" and not data.startswith(b"ARROW1"):
                 return pl.read_ipc_stream(io.BytesIO(data))
             lazy = (pl.scan_parquet if kind == "Parquet" else pl.scan_ipc)(io.BytesIO(data))
-            # a compressed file with equal values is tiny
+            # a compressed file of equal values is tiny, but unpacks to any size
             check_rows(label, lazy.select(pl.len()).collect().item(), lazy.collect_schema().dtypes())
             return (pl.read_parquet if kind == "Parquet" else pl.read_ipc)(io.BytesIO(data))
     except (*POLARS_ERRORS, OSError):
@@ -307,7 +307,7 @@ def _with_ids(table: pl.DataFrame, ids: list[str] | None = None) -> tuple[pl.Dat
     changed = [name for name in chosen if not table[name].equals(stripped[name])]
     notes = [f"removed the spaces around {' and '.join(changed)}"] * bool(changed)
     for name in chosen:
-        if stripped[name].str.starts_with('="').any():  # a formula, so that a spreadsheet keeps the zeros in front
+        if stripped[name].str.starts_with('="').any():  # a formula, with which a spreadsheet keeps leading zeros
             stripped = stripped.with_columns(pl.col(name).str.replace(r'^="(.*)"$', "$1"))
             notes.append(f'read {name} such as ="{stripped[name][0]}" without the signs of a formula')
         values, note = read_whole_ids(stripped[name])

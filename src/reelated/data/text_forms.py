@@ -20,7 +20,7 @@ _TEXTS = {
     b"@relation": _ARFF, b"<stata_dta>": "a Stata file, which read(pandas.read_stata(path)) reads in Python",
     **dict.fromkeys((b"create table", b"insert into", b"pragma ", b"begin transaction", b"drop table"), _SQL),
 }  # fmt: skip
-"""The first words of a text in lower case, behind comments → what it is."""
+"""The first words of a text, in lower case and after any comments → the format of the text."""
 _COMMENTS = re.compile(rb"\s*(?:(?:--|%(?!%))[^\n]*\n\s*|/\*.*?\*/[;\s]*|<!--.*?-->\s*)*", re.DOTALL)
 _ELEMENT = re.compile(rb"<[a-z][\w:.-]*(?:\s[^<>]*)?>\s*<")
 _BINARY = {
@@ -55,7 +55,7 @@ def as_utf8(label: str, data: bytes, encoding: str | None = None) -> tuple[bytes
     else:
         _refuse_binary(label, data)
         data, notes = _repair(data)
-    if data.startswith(codecs.BOM_UTF8):  # again at the start of each further file in a joined one
+    if data.startswith(codecs.BOM_UTF8):  # repeated at the start of each file in a concatenation of files
         data = data.removeprefix(codecs.BOM_UTF8).replace(b"\n" + codecs.BOM_UTF8, b"\n")
     if b"\r" in data and b"\n" not in data:  # line ends of classic Mac OS
         data = data.replace(b"\r", b"\n")
@@ -63,7 +63,7 @@ def as_utf8(label: str, data: bytes, encoding: str | None = None) -> tuple[bytes
 
 
 def _utf16_without_mark(data: bytes) -> str:
-    """Return the UTF-16 encoding of a text in which mostly every second byte is NUL; empty if it is none."""
+    """Return the UTF-16 encoding of a text in which nearly every second byte is NUL; empty for other texts."""
     start = data[:200]
     for at, name in ((1, "utf-16-le"), (0, "utf-16-be")):
         if 2 * start[at::2].count(0) > len(start[at::2]) and all(start[1 - at :: 2]):
@@ -82,7 +82,7 @@ def _decode(label: str, data: bytes, encoding: str) -> bytes:
 
 
 def _refuse_binary(label: str, data: bytes) -> None:
-    """Raise `InputError` for a file that is no text."""
+    """Raise `InputError` for a file that is not text."""
     start = data[:_HEAD_BYTES].removeprefix(codecs.BOM_UTF8)
     first = start[_COMMENTS.match(start).end() :].lower()  # type: ignore[union-attr]
     kinds = [kind for magic, kind in _BINARY.items() if data.startswith(magic)]
@@ -132,7 +132,7 @@ def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, Text
         text = re.sub(rb"(?m)^([^,\n]*),([^,\n]*),", rb"\1\t\2\t", text)
         return text, TextLayout("\t", ("item_id", "year", "title"), quoted=False), []
     ruled = len(_RULES.findall(text[:4096]))
-    if ruled:  # every line stays, so that messages count as in the file
+    if ruled:  # every line is kept, so that line numbers in messages are those of the file
         text = _RULES.sub(b"", text)
     text, quotes = _with_plain_quotes(text)
     layout, notes = detect_layout(label, text, spec)
@@ -203,7 +203,7 @@ def _records(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
 
 
 def _with_plain_quotes(text: bytes) -> tuple[bytes, list[str]]:
-    """Return a text with single or typographic quotes, or spaces in front of quotes, as RFC 4180 has it, and a note."""
+    """Convert single or typographic quotes, or spaces before quotes, to the form of RFC 4180; also return a note."""
     head = text[:4096].decode(errors="replace").split("\n")[:-1][:40]
     if head and head[0].lstrip("\ufeff").startswith("“"):
         return text.replace("“".encode(), b'"').replace("”".encode(), b'"'), ["read “…” as quotes around fields"]
@@ -218,7 +218,7 @@ def _with_plain_quotes(text: bytes) -> tuple[bytes, list[str]]:
 
 
 def _has_backslashes(text: bytes, layout: TextLayout) -> bool:
-    r"""Return whether `\"` is a quote within a field: if read so, more lines are well formed."""
+    r"""Return whether `\"` is a quote within a field: whether more lines are well formed if it is read so."""
     if b"\\" not in text:  # one byte is found faster than two
         return False
     lines = [line for line in text.split(b"\n") if rb"\"" in line][:1000]

@@ -15,17 +15,17 @@ from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import RATING_ALIASES, Aliases, ColumnNames, match_columns, named
 from reelated.ratings.values import as_numbers
 
-SEPARATORS = ("::", "\t", ",", ";", "|", "\x01", "~", "^")  # \x01 is that of Hive
+SEPARATORS = ("::", "\t", ",", ";", "|", "\x01", "~", "^")  # \x01 is the separator of Hive
 DEFAULT_NAMES = ("user_id", "item_id", "rating", "timestamp")
 """The names of the first columns of a file without a header."""
 MIN_TIME = 1e8
 """A third column of larger numbers is a time in seconds since 1970, not a rating."""
 SPACES = (" ", "  ")
-"""Separators: runs of spaces, and runs of two or more, as in tables with titles in columns of a fixed width."""
+"""Separators: runs of spaces; and runs of two or more, as in tables with titles in fixed-width columns."""
 COMMENTS = "#%"
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)  # fits 64 bits
-_MIN_ROWS, _HIGHEST_RATING = 10, 100  # to tell ratings from the number of rows of a larger table
-_FIRST_TIME = 10_000  # a smaller number is not a time but a rating, after a column of row numbers
+_MIN_ROWS, _HIGHEST_RATING = 10, 100  # to distinguish ratings from the number of rows of a larger table
+_FIRST_TIME = 10_000  # a smaller number is not a time but a rating, and the first column has row numbers
 _HEAD_LINES = 40
 _HEAD_BYTES = 65536  # number of bytes within which separator and column names must appear
 
@@ -42,7 +42,7 @@ class TextLayout(NamedTuple):
 
 
 class RejectedRow(NamedTuple):
-    """A rejected row: its line, the code and the description of the fault, and the text."""
+    """A rejected row: its line, the code and the description of the error, and the text."""
 
     line: int
     code: str
@@ -162,7 +162,7 @@ def _lines_above(lines: list[str], text: bytes, n_blank: int, spec: ColumnSpec) 
 
 
 def _lines_of_one_field(lines: list[str]) -> int:
-    """Return the number of first lines with one field that is no number, such as a heading, above a table with more."""
+    """Return the number of lines above a table that have a single field that is not a number, such as a heading."""
     n_above = 0
     for separator in SEPARATORS if _separator(lines) not in SPACES else ():
         widths = [sum(map(bool, map(str.strip, split_line(line, separator)))) for line in lines]
@@ -176,7 +176,7 @@ def _lines_of_one_field(lines: list[str]) -> int:
 def _is_size_line(lines: list[str], n_lines: int) -> bool:
     """Return whether the first line, as in `2 20` or `2 20 3`, has the numbers of users, items and rows below.
 
-    In a part of a larger table, the number of rows is that of the larger one, and no rating.
+    In a part of a larger table, the number of rows is that of the larger table, not a rating.
     """
     separator = _separator(lines[1:] or lines)
     sizes, *others = (split_line(line, separator) for line in lines)
@@ -192,7 +192,7 @@ def _is_size_line(lines: list[str], n_lines: int) -> bool:
 
 
 def _repeated(text: bytes, header: str) -> str:
-    """Return the line of column names if it occurs again, as in tables that were put together; else nothing."""
+    """Return the line of column names if it is repeated, as in a concatenation of files; otherwise nothing."""
     line = header.encode()
     n_again = text.count(b"\n" + line) if text.count(line) > 1 else 0
     whole = len(re.findall(rb"(?m)^" + re.escape(line) + rb"\r?$", text)) if n_again else 0
@@ -216,7 +216,7 @@ def _agreeing_rows(lines: list[str], separator: str) -> int:
 
 
 def _with_column_without_name(first: tuple[str, ...], rows: list[list[str]]) -> tuple[tuple[str, ...], list[str]]:
-    """Return the names with one for a further column of all rows: numbers of rows as in R, or nothing at the end."""
+    """Add a name if all rows have one more column: the row numbers of R, or an empty column at the end."""
     if not rows or any(len(row) != len(first) + 1 for row in rows):
         return first, []
     if not any(row[-1].strip() for row in rows):
@@ -234,7 +234,7 @@ def _agreement(lines: list[str], separator: str) -> tuple[int, int]:
 
 
 def _has_no_header(first: tuple[str, ...], spec: ColumnSpec) -> bool:
-    """Return whether the first line is a row and no header: it has no known name, and a field is a number."""
+    """Return whether the first line is a row, not a header: it has no known name, and a field is a number."""
     given = set(map(str, (spec.columns or {}).values()))
     if set(first) & given - set(map(str, positions_in(spec.columns).values())) or match_columns(first, spec.aliases):
         return False
@@ -273,7 +273,7 @@ def _names_without_header(
 
 
 def _check_names(label: str, names: tuple[str, ...], spec: ColumnSpec) -> tuple[str, ...]:
-    """Name empty columns by position, and so the later ones of a name that is not read; reject others."""
+    """Name a column by position if it has no name or repeats one that is not read; reject other repeated names."""
     read = {*match_columns(names, spec.aliases).values(), *map(str, (spec.columns or {}).values())}
     for column, name in enumerate(names):
         if name and name in names[:column] and (name in read or spec.options.layout == "wide"):

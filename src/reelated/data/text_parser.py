@@ -61,8 +61,8 @@ class LineCounts:
     def notes(self, n_lines: int, every: bool) -> Iterator[str]:
         """Yield a note for each kind of line that is not a row of its own.
 
-        `n_lines` counts the lines after the header without the rejected ones. Line breaks within quotes are no fault
-        unless an unclosed quote may have caused them; `every` reports them, too.
+        `n_lines` counts the lines after the header without the rejected ones. Line breaks within quotes are reported
+        only if an unclosed quote may have caused them; `every` reports all.
         """
         if blank := n_lines - self.rows - self.joined:
             yield f"skipped {plural(blank, 'blank line')}"
@@ -165,8 +165,9 @@ def _next_line(text: bytes, start: int) -> int:
 def _quoted_row_end(text: bytes, start: int, end: int, layout: TextLayout) -> tuple[int, str]:
     """Return the end of a row with quotes, and the state of the quotes.
 
-    RFC 4180 allows line breaks in a quoted field. A quote that is never closed looks the same up to the next quote of
-    the file, so a multi-line field must be closed properly, leave a row of the right width, and hold no rows itself.
+    RFC 4180 allows line breaks in a quoted field. A quote that is never closed looks the same up to the next quote in
+    the file. A multi-line field must therefore be closed properly, leave a row of the right width, and hold no rows
+    itself.
     """
     record = row_pattern(layout.separator).match(text, start)
     if record and record.end() <= end:
@@ -190,7 +191,7 @@ def row_pattern(separator: str, width: int | None = None) -> re.Pattern[bytes]:
 
 @cache
 def _wide_line_pattern(separator: str, width: int) -> re.Pattern[bytes]:
-    """Compile the pattern that starts a further line with enough separators for a row."""
+    """Compile the pattern of a line break that is followed by a line with enough separators for a row."""
     mark = re.escape(separator.encode())
     return re.compile(rb"[\r\n](?:[^%s\r\n]*+[%s]){%d}" % (mark, mark, width - 1))
 
@@ -220,7 +221,7 @@ def _classify_quoted_lines(record: bytes, layout: TextLayout) -> str:
 
 
 def line_numbers(trace: ParseTrace, positions: Collection[int]) -> dict[int, int]:
-    """Return position → first line for rows of a table, by their positions among the accepted rows."""
+    """Return position → first line, for positions among the accepted rows."""
     if trace.layout is None:
         return {}
     left_out = {row.line for row in trace.rejected} | trace.skipped
@@ -237,7 +238,7 @@ def rows_at(
 
 
 def _row_fault(row: TextRow, layout: TextLayout, positions: dict[str, int], spec: ColumnSpec) -> tuple[str, str]:
-    """Return the code and the description of a row's fault, or two empty strings."""
+    """Return the code and the description of a row's error, or two empty strings."""
     if row.fields is None:
         return "bad_line", f"a field of more than {MAX_FIELD_LENGTH:,} characters; is a quote left open?"
     shown = shorten(layout.separator.join(row.fields))
@@ -255,7 +256,7 @@ def _row_fault(row: TextRow, layout: TextLayout, positions: dict[str, int], spec
 
 
 def _field_fault(name: str, field: str, required: bool) -> str:
-    """Return the fault of a field, or an empty string. Numbers and times are checked by column."""
+    """Return the error in a field, or an empty string. Numbers and times are checked by column."""
     if not field:
         return f"no {name}" if required else ""
     if name in ID_COLUMNS and (len(field.encode()) > MAX_ID_BYTES or "\0" in field):

@@ -18,7 +18,7 @@ from reelated.data.unpack import POLARS_ERRORS
 
 _UNIT_SEPARATOR = "\x1f"  # replaces `::` for polars, which accepts only a separator of one byte
 _BESIDE_COMMAS = (";", "\t")
-_THOUSANDS = re.compile(rb"\.(?<=\d\.)\d{3}[;\t\r\n]")  # begins with the dot, for which the search skips the rest
+_THOUSANDS = re.compile(rb"\.(?<=\d\.)\d{3}[;\t\r\n]")  # begins with the dot, to search fast
 """In files from countries with a decimal comma, 1.234 may be a thousand: the whole column decides."""
 _INTEGER_COLUMNS = ("user_id", "item_id", "timestamp", "order")
 
@@ -36,7 +36,7 @@ def read_text(text: bytes, layout: TextLayout, columns: dict[str, str], spec: Co
         n_lines = count_lines(text, layout)
         if len(table) == n_lines:
             return ParsedText(table, [], [])
-        counts = count_rows(text, layout)  # line breaks in fields, or an open quote that swallows rows
+        counts = count_rows(text, layout)  # line breaks in fields, or an unclosed quote that hides rows
         if len(table) == counts.rows and not counts.stray:
             return ParsedText(table, [], list(counts.notes(n_lines, every=bool(spec.trace))))
     return read_lines(text, layout, columns, spec)

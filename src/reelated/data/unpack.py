@@ -22,13 +22,13 @@ from reelated.errors import InputError, check_memory, not_installed, show_bytes
 
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-# a damaged binary file can make polars panic, which is no `Exception`
+# a damaged binary file can make polars panic, which is not an `Exception`
 POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _PART = 1 << 20
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 VARIABLE = "REELATED_MAX_UNPACKED"
 ROW_BYTES = 50  # half of the memory of a row (ids, rating, time) at the peak of reading
-_VIEW_BYTES = 16  # overhead of a text in a column
+_VIEW_BYTES = 16  # overhead of a string in a column
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def _opened(kind: str, data: bytes) -> Any:
 
 
 def decompress_start(data: bytes, n_bytes: int) -> bytes:
-    """Return the first bytes of the content, as far as they can be unpacked."""
+    """Return the first bytes of the content, as many as can be unpacked."""
     kind = compression(data)
     try:
         if kind == "gzip":

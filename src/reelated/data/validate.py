@@ -83,7 +83,7 @@ events, name
         tables = read_tables(source, options._replace(invalid="drop"), items, users, collector)
     except InputError as error:
         if not _source_exists(source):
-            raise  # a missing source is the caller's mistake, not an issue of the data
+            raise  # a missing source is a mistake of the caller, not an issue in the data
         return _unreadable_report(source, name, error, collector, invalid)
     known_scale = given_scale or (check_scale(tables.scale) if tables.scale else None)
     context = ValidationContext(tables, known_scale, duplicates, invalid, columns or {})
@@ -149,7 +149,7 @@ def histogram(values: "np.ndarray[Any, Any]") -> tuple[Bin, ...]:
 
 
 def _reading_issues(collector: ErrorCollector, invalid: str) -> Iterator[ValidationIssue]:
-    """Yield one issue for each kind of fault in the lines of a file, and for each unreadable side table."""
+    """Yield one issue for each kind of error in the lines of a file, and for each unreadable table of attributes."""
     for kind, trace in collector.traces.items():
         severity, action = invalid_action(invalid if kind == "ratings" or kind in collector.errors else "drop")
         for code, (singular, several) in _LINE_FAULTS.items():
@@ -166,7 +166,7 @@ def _reading_issues(collector: ErrorCollector, invalid: str) -> Iterator[Validat
 
 
 def _with_line_numbers(issues: list[ValidationIssue], trace: ParseTrace) -> list[ValidationIssue]:
-    """Replace row numbers by file and line where the source has lines."""
+    """Replace row numbers by file and line if the source has lines."""
     rows = {issue.row - 1 for issue in issues if issue.row}
     lines = line_numbers(trace, rows)
     return [
