@@ -2,9 +2,9 @@
 
 scores = values @ S.T;  scores[rated] = -inf;  the n highest of each row        # values: the weights of the ratings
 
-An item that any of the eight rows holds is scattered once, with one vector addition for all eight. The float32 sums
-select the candidates; their scores are summed again in float64, as for a single row. Where rounding might hide
-one of the top n, the row is left to `topn_rows`.
+An item in any of the eight rows is scattered once, with one vector addition for all eight rows. The float32 sums
+select the candidates; their scores are summed again in float64, as for a single row. If rounding might hide one of the
+top n, `topn_rows` processes the row.
 
 Cost: for every eight rows, one vector addition for each neighbour of each item that any of them holds.
 """
@@ -18,15 +18,15 @@ from reelated._kernels.simd import LANES, add_scaled, lowest_bit, mask_above_eac
 from reelated._kernels.topk import insert_sorted
 
 EXTRA_CANDIDATES = 6
-"""Candidates beyond `n` that are scored exactly."""
+"""Number of candidates in addition to `n` that are scored exactly."""
 ROUNDING = 2.0**-24
 """The relative error of one float32 operation."""
 FLOAT32_UNDERFLOW = 1e-30
-"""A score up to this may vanish in float32."""
+"""A score up to this may underflow to 0 in float32."""
 
 
 class TopNOutput(NamedTuple):
-    """The top items of every row, `n` places each: how many of them are certain, the items and their scores."""
+    """The top items of every row, `n` places each: how many are certain, the items and their scores."""
 
     counts: np.ndarray
     items: np.ndarray

@@ -50,7 +50,7 @@ def add_dense_block(accumulator, low, high, dense, values):
 def add_sparse_rows(accumulator, low, high, rows, prefix_lengths, users, offsets):
     """Add the products of whole rows for items `low … high`, except those in the dense block.
 
-    `users` and `offsets` as in `Block`.
+    `users` and `offsets` are as in `Block`.
     """
     for v in range(len(users)):
         begin, end = rows.indptr[users[v]], rows.indptr[users[v] + 1]

@@ -32,16 +32,16 @@ from reelated._kernels.similarity import SimilarityFormula, apply_shrinkage, cos
 from reelated._kernels.topk import compact, kth_largest, push, raise_threshold
 
 CHUNK_USERS = 256
-"""Users in a dense chunk: eight items of it fill a quarter of the L1 cache."""
+"""Number of users in a dense chunk: eight items of a chunk fill a quarter of the L1 cache."""
 WORDS = CHUNK_USERS // 64
 DENSE_SPEEDUP = 32.0
-"""The number of dense additions that take the time of a sparse one."""
+"""The number of dense additions that take as long as one sparse addition."""
 SCAN_CHUNK = 128
-"""Pairs that are checked together for common raters: of many items, most pairs have none."""
+"""The number of pairs that are checked together for common raters: with many items, most pairs have none."""
 
 
 class Block(NamedTuple):
-    """A block of items and its users: row `users[v]` holds items of the block from offset `offsets[v]` on.
+    """A block of items and its users: the block's items in row `users[v]` begin at offset `offsets[v]`.
 
     `low` and `high` are multiples of eight.
     """
@@ -53,7 +53,7 @@ class Block(NamedTuple):
 
 
 class DenseBlock(NamedTuple):
-    """The dense block, in chunks of `CHUNK_USERS` users by their `widths[c]` most popular items.
+    """The dense block, in chunks of `CHUNK_USERS` users × the `widths[c]` most popular items.
 
     Chunk `c` of the values begins at `starts[c]`, as [group of eight items, user, item]; chunk `c` of `rated` begins at
     `starts[c] / 64`, as [group of eight items, 64 users, item], with a bit for each user who rated.
@@ -190,7 +190,7 @@ def add_sparse_products(block, start, stop, rows, left, right, sums, counts):
 
 
 class SimilarityInputs(NamedTuple):
-    """The inputs that turn sums into similarities; items by popularity."""
+    """The inputs for turning sums into similarities; items are in order of popularity."""
 
     formula: SimilarityFormula
     sizes: np.ndarray
@@ -206,7 +206,7 @@ def select_neighbors(block, sums, counts, moments, inputs, buffers):
         row, end = (i - block.low) * block.high, (i // LANES + 1) * LANES
         threshold, n_nonzero = np.float32(0), sums_to_similarities(i, row, sums, counts, moments, inputs)
         sums[row + i : row + end] = 0  # only the more popular items, which come first
-        # all more popular partners are known now: pushing only the strongest raises the threshold early
+        # all similarities with more popular items are known now: pushing only the strongest raises the threshold early
         if n_nonzero > buffers.n_neighbors:
             guess = np.uint64(float32_to_bits(buffers.thresholds[i - 1]))
             bits = kth_largest(sums[row : row + end], buffers.n_neighbors, slack, guess, infinity)

@@ -66,7 +66,7 @@ def _bpmf_items(samples, states, items, totals):
 
 
 def bpmf_pairs(start, stop, rows, pairs, samples, with_variance):
-    """Return predicted ratings and variances of pairs sorted by row; a rating of the pair itself is left out.
+    """Return predicted ratings and variances of pairs sorted by row; a pair's own rating is not used.
 
     A variance is the mean of the variances plus the variance of the means; without `with_variance` it is 0.
     """

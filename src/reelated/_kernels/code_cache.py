@@ -29,7 +29,7 @@ def load(kernel: str, kinds: tuple[Any, ...], use: Callable[[bytes], Loaded]) ->
 
 
 def save(kernel: str, kinds: tuple[Any, ...], code: bytes) -> None:
-    """Save the code of a kernel in the first folder that takes it."""
+    """Save the code of a kernel in the first folder that can be written."""
     for folder in folders():
         path = _path(folder, kernel, kinds)
         part = path.with_suffix(f".{uuid.uuid4().hex}.part")  # two processes may compile at once
@@ -46,12 +46,12 @@ def save(kernel: str, kinds: tuple[Any, ...], code: bytes) -> None:
 
 
 def folders() -> Iterator[Path]:
-    """Yield the possible cache folders: `NUMBA_CACHE_DIR` if it is set, else those of the package and the user."""
+    """Yield the possible cache folders: `NUMBA_CACHE_DIR` if set, otherwise those of the package and of the user."""
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(chosen, "reelated")
         return
     yield Path(__file__).with_name("__pycache__")
-    with suppress(RuntimeError):  # no home
+    with suppress(RuntimeError):  # there is no home folder
         own = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         yield Path(own, "reelated", "kernels")
 

@@ -1,7 +1,8 @@
-"""Compile kernels into object code that LLVM alone can load: numba types and lowers them, LLVM runs once for each.
+"""Compile kernels into object code that LLVM alone can load: numba infers types and lowers, LLVM runs once for each.
 
 The code has one entry, a C function of a block of eight-byte words: the numbers that `kinds_of` collects. An array is
-the address of its Python object, behind whose header NumPy keeps the pointers to the data, the shape and the strides.
+passed as the address of its Python object; after the object's header, NumPy keeps pointers to the data, the shape and
+the strides.
 """
 
 import struct
@@ -39,7 +40,7 @@ PASSES = (
     typed_passes.NopythonTypeInference, typed_passes.PreLowerStripPhis, typed_passes.NativeLowering,
     typed_passes.NoPythonBackend,
 )  # fmt: skip
-"""The passes of numba that kernels need, a third of all: they hold no closures, array expressions or references."""
+"""The numba passes that kernels need, a third of all: kernels have no closures, array expressions or references."""
 
 
 class Library(JITCodeLibrary):

@@ -16,7 +16,7 @@ from reelated._kernels.posterior import aligned, batched_cholesky, batched_solve
 from reelated._kernels.simd import LANES, add_scaled, add_tile, load_lanes
 
 BATCH = 32
-"""Ratings whose factors are collected before their products are added; they fit into the L1 cache."""
+"""Number of ratings whose factors are collected before their products are added; they fit into the L1 cache."""
 
 
 class GaussianPrior(NamedTuple):
@@ -60,7 +60,7 @@ def _sample_rows(
     total = squares = 0.0
     for first in range(start, stop, LANES):
         n = LANES if first + LANES < stop else stop - first
-        for lane in range(LANES):  # the last group is filled up with copies of its last row
+        for lane in range(LANES):  # the last group is padded with copies of its last row
             if lane < n:
                 total, squares = add_row(
                     first + lane, rows, offsets, factors, sums, batch, totals[first + lane - start]

@@ -1,7 +1,8 @@
 """Kernels: functions that numba compiles at the first call, and whose machine code later processes load without numba.
 
-Importing numba and filling its tables of types takes longer than a list of recommendations. Object code on the disk, or
-in a wheel, is therefore loaded by LLVM alone; it calls neither Python nor numba. `compiling` describes its only entry.
+Importing numba and filling its tables of types takes longer than computing a list of recommendations. LLVM alone
+therefore loads object code from the disk or from a wheel; the code calls neither Python nor numba. `compiling`
+describes its only entry.
 """
 
 import ctypes
@@ -33,7 +34,7 @@ _compile_listeners: list[Callable[[], None]] = []
 
 
 class Deferred:
-    """A part of a kernel that is created when the kernel is compiled, because importing numba takes long."""
+    """A part of a kernel that is created when the kernel is compiled, because importing numba takes a long time."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self.made = cache(make)
@@ -58,7 +59,7 @@ class Kernel(Deferred):
         return entry(pack(*values))
 
     def _prepare(self, kinds: tuple[Any, ...], values: list[float]) -> tuple[Any, Any]:
-        """Load or compile the machine code for some kinds of arguments."""
+        """Load or compile the machine code for the given kinds of arguments."""
         with _lock:
             if kinds not in self.entries:
                 result, entry = code_cache.load(self.name, kinds, load_code) or self._compile(kinds)

@@ -18,7 +18,7 @@ from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.simd import LANES, SYMMETRIC_ROWS, add_scaled, add_symmetric, prefetch
 
 MAX_ITERATIONS = 10
-"""Iterations at most, times the number of candidates."""
+"""Maximum number of iterations, as a multiple of the number of candidates."""
 
 
 class PairSums(NamedTuple):
@@ -37,8 +37,8 @@ class PairSums(NamedTuple):
 class GramMatrix(NamedTuple):
     """The Gram matrix in one of three forms; those not in use are empty, except for the ranks in `dense`.
 
-    One triangle in `dense`, and in `ratings` those of the rare items; the largest entries of each row in `sparse`; or
-    all ratings, by item, of which it is the product.
+    The forms are: one triangle in `dense`, with the ratings of the rare items in `ratings`; the largest entries of each
+    row in `sparse`; or all ratings by item in `ratings`, of which the matrix is the product.
     """
 
     dense: PairSums
@@ -48,7 +48,7 @@ class GramMatrix(NamedTuple):
 
 
 class System(NamedTuple):
-    """The workspace of one regression: the candidates by rank, vectors, and the matrix or the ratings of its product.
+    """The workspace of one regression: the candidates by rank, vectors, and the matrix or the ratings it is made of.
 
     The columns hold the users who rated at least two candidates, renumbered; with a matrix, the ratings of rare
     candidates. `position` has a number for each item or user; it is 0 everywhere before and after.
@@ -64,8 +64,8 @@ class System(NamedTuple):
     direction: np.ndarray
     product: np.ndarray
     inverse: np.ndarray  # of each entry of the diagonal
-    held: np.ndarray  # the part of the diagonal that is in the columns
-    rest: np.ndarray  # the other part
+    held: np.ndarray  # the part of the diagonal that the columns account for
+    rest: np.ndarray  # the rest of the diagonal
     matrix: np.ndarray
     columns: CSR
     owners: np.ndarray  # the candidate of each rating

@@ -1,8 +1,8 @@
 """Machine code in a wheel: the first call of a kernel loads it instead of compiling the kernel.
 
 A wheel carries one archive for each of several instruction sets, built by `tools/machine_code.py`. Any processor that
-has the instructions matches. Whatever does not fit exactly (another LLVM, Python, platform or kernel source, a damaged
-archive) counts as absent.
+has the instructions matches. An archive that does not match exactly (another LLVM, Python, platform or kernel source)
+or is damaged counts as absent.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ FOLDER = Path(__file__).with_name("machine_code")
 
 
 def load(kernel: str, kinds: tuple[Any, ...]) -> bytes | None:
-    """Return the packaged code of a kernel for some kinds of arguments; None if there is none that fits."""
+    """Return the packaged code of a kernel for the given kinds of arguments; None if there is none."""
     triple, _, features = processor()
     with suppress(Exception):
         if archive := best_archive(FOLDER, triple, features):
@@ -51,7 +51,7 @@ def best_archive(folder: Path, triple: str, features: str) -> Path | None:
 
 @cache
 def toolchain() -> tuple[str, ...]:
-    """Return the key of compiled code besides the processor: versions of Python and LLVM, source of the kernels."""
+    """Return what else identifies compiled code besides the processor: versions of Python and LLVM, kernel source."""
     # the entry of a kernel reads arrays behind the header of a Python object, whose size depends on the build of Python
     python = f"{sys.version_info[0]}.{sys.version_info[1]}-{object.__basicsize__}"
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))

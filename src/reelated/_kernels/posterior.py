@@ -30,7 +30,7 @@ from reelated._kernels.simd import (
 # Cost for a user and a sample: n_ratings D² / 2 + D³ / 6 multiply-adds, then D for each item.
 
 BATCH = 8
-"""Ratings added in one pass over the sums, which are then loaded and stored once for eight ratings."""
+"""Number of ratings added in one pass over the sums, which are then loaded and stored once for all of them."""
 
 
 class PosteriorSamples(NamedTuple):
@@ -252,7 +252,7 @@ def downdate(samples, g, state, j, rating, other):
     other.n_ratings[0] = state.n_ratings[0] - 1.0
     for f in range(len(state.implicit_sum)):
         other.implicit_sum[f] = state.implicit_sum[f] - samples.implicit_factors[j, f]
-    # removing a rating from the sums takes D² operations, adding up all others n_ratings times as many
+    # removing a rating from the sums takes D² operations; adding up all the others takes n_ratings times as many
     for p in range(0, state.sums.size, LANES):
         load_lanes(other.sums, p, state.sums, p)
     subtract_rating(samples, g, j, rating, other)

@@ -2,7 +2,7 @@
 
 G = V.T @ V
 
-Cost: the Gram matrix Σ_u n_u² / 2 additions.
+Cost: Σ_u n_u² / 2 additions for the Gram matrix.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def gram_rows(start, stop, by_item, by_user, gram):
             u, value = by_item.indices[p], by_item.data[p]
             for q in range(by_user.indptr[u], by_user.indptr[u + 1]):
                 j = by_user.indices[q]
-                if j > i:  # columns ascend: the rest is in the upper triangle
+                if j > i:  # columns ascend, so the rest of the row is in the upper triangle
                     break
                 row[np.uint32(j)] += value * by_user.data[q]
 

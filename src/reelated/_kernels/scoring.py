@@ -38,11 +38,11 @@ class ItemGraph(NamedTuple):
 
 
 class ScoreParams(NamedTuple):
-    """How sums become scores: `numerator`, or a rating `offset + numerator / (weight + prior)`, unclipped."""
+    """How a sum becomes a score, `numerator`, or an unclipped rating, `offset + numerator / (weight + prior)`."""
 
     rating: bool
     average: bool  # whether to divide by (weight + prior)
-    fallback: bool  # True: a rating without rated neighbours is the offset, else NaN
+    fallback: bool  # whether a rating without rated neighbours is the offset; otherwise it is NaN
     prior: float
 
 
@@ -288,7 +288,7 @@ class Contributions(NamedTuple):
 
 
 def contributions(items, graph, common, rated_items, values, average, prior):
-    """Return the contributions to some items' scores for one user; `values` belong to `rated_items`."""
+    """Return the contributions to one user's scores of some items; `values` belong to `rated_items`."""
     n, user = len(items), empty_user_workspace(graph)
     row_place, capacity = np.empty(len(user.rated), np.int64), n * min(graph.max_neighbors_used, len(rated_items))
     parts = Contributions(

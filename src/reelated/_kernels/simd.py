@@ -9,7 +9,7 @@ from reelated._kernels.kernel import Lazy, operation
 cgutils, ir, types = Lazy("numba.core.cgutils"), Lazy("llvmlite.ir"), Lazy("numba.types")  # used when compiling
 
 LANES = 8
-"""Numbers in one vector operation."""
+"""Number of elements in one vector operation."""
 TILE_ROWS, TILE_COLUMNS = 2, 2
 """Rows and columns of the tile of sums that `add_outer` keeps in registers: half of the 16 that AVX2 has."""
 SYMMETRIC_ROWS = 4

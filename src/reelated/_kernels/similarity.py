@@ -5,7 +5,7 @@ similarity = dots / (norms[:, None] * norms + damping) * common / (common + shri
 similarity[common < min_common] = 0;  keep the n_neighbors strongest of each row
 
 Cost: Σ_u n_u² scattered additions. The row-wise method needs memory for one row at a time, and item pairs without a
-common rater cost nothing: the method for very many items, and for keeping all neighbours.
+common rater cost nothing. It is the method for very many items, and for keeping all neighbours.
 """
 
 import math
@@ -18,7 +18,7 @@ from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.topk import keep_top_k
 
 ROUNDING = 1e-5
-"""The fraction of Σx² that a variance must exceed."""
+"""The fraction of Σx² that a variance must exceed to count as more than 0."""
 
 
 class SimilarityFormula(NamedTuple):

@@ -57,7 +57,7 @@ def kth_smallest(values, n, k):
 
 
 def top_n(scores, n):
-    """Return the positions of the `n` highest scores, descending, ties in ascending position; NaN is left out."""
+    """Return the positions of the `n` highest scores in descending order, ties in ascending position, without NaN."""
     heap, descending = np.empty(n, np.int64), np.empty(n, np.int64)
     return descending[: write_top_n(scores, n, heap, descending)]
 
@@ -147,7 +147,7 @@ class NeighborBuffers(NamedTuple):
     """A buffer of candidate neighbours for each item, somewhat longer than `n_neighbors`.
 
     A full buffer is compacted to its strongest; the item's threshold is then the strength that later candidates must
-    reach. All threads share the thresholds without a lock: an outdated one only admits more candidates.
+    reach. All threads share the thresholds without a lock: an outdated threshold only admits more candidates.
     """
 
     capacity: int  # of one buffer

@@ -185,7 +185,7 @@ def _index_of(names: Sequence[str], columns: ColumnNames) -> tuple[str, str] | N
 
 
 def _without_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Number the users and items of a matrix without names; remove Jester's counts and its sentinel 99."""
+    """Return a matrix without names, with numbered users and items; remove Jester's counts and its sentinel 99."""
     cells = pl.DataFrame([_numeric(frame[name]) for name in frame.columns])
     first, values = frame.columns[0], cells.select(frame.columns[1:])
     rated = values.select(pl.sum_horizontal((pl.all() != _NO_RATING).cast(pl.Int64))).to_series()

@@ -13,7 +13,7 @@ from reelated.similarity.blocked import padded_length
 
 Numbers = npt.NDArray[np.float64]
 SLICE = 2e7
-"""Multiplications of one slice of work: about a fiftieth of a second."""
+"""Number of multiplications in one slice of work: about a fiftieth of a second."""
 
 OVERSAMPLING = 10
 """Number of directions computed in addition to those requested, for accuracy."""

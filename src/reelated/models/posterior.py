@@ -17,7 +17,7 @@ from reelated.similarity import as_kernel_csr
 
 Numbers = npt.NDArray[np.float64]
 SLICE = 1e8
-"""Multiplications of one slice of work: about a tenth of a second."""
+"""Number of multiplications in one slice of work: about a tenth of a second."""
 UNKNOWN = -1
 """Placeholder for the number of users who rated both items, which this model does not count."""
 
@@ -67,7 +67,7 @@ class PosteriorScorer:
 
     @property
     def _per_rating(self) -> int:
-        """Multiplications for one rating of a user."""
+        """Number of multiplications for one rating of a user."""
         _, D, _, _ = self.samples.implicit_slope.shape
         return D * D * self.samples.n_samples
 

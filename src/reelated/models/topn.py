@@ -11,7 +11,7 @@ from reelated.parallel import Progress, ordered_parallel_map, parallel_for, spli
 from reelated.similarity import take_rows
 
 SLICE = 1e8
-"""Additions of one slice of work: about a third of a second."""
+"""Number of additions in one slice of work: about a third of a second."""
 MAX_GROUPED = 100
 """Maximum `n` of the grouped method, which keeps candidates sorted by insertion."""
 

@@ -15,17 +15,17 @@ from reelated.similarity.csr import to_indptr
 MAX_SUMS_BYTES = 4e6
 """The maximum size of one thread's sums; it bounds the items of a block."""
 LAST_BLOCK_ITEMS = 32
-"""Items of the last block, unless `MAX_SUMS_BYTES` allows fewer."""
+"""Number of items in the last block, unless `MAX_SUMS_BYTES` allows fewer."""
 MIN_PAIRS = 100_000
-"""Minimum number of pairs of a block: starting a smaller block costs more than its sums."""
+"""Minimum number of pairs in a block: starting a smaller block takes longer than computing its sums."""
 MAX_BLOCK_ITEMS = 256
-"""The maximum items of a block: sums with the most popular partners should stay in the cache."""
+"""Maximum number of items in a block: sums with the most popular partners should stay in the cache."""
 SLICE = 2e5
-"""Ratings of one slice of the preparation; writing one neighbour of the result costs as much as four."""
+"""Number of ratings in one slice of the preparation; writing one neighbour of the result costs as much as four."""
 MIN_DENSE_SIZE = 1_000_000
-"""Size that the dense block may always have, in numbers; above this, it has at most as many as there are ratings."""
+"""Size in numbers that the dense block may always have; a larger one has at most as many numbers as ratings."""
 ROWS_PER_CHECK = 200_000
-"""Rows that a thread processes before it checks for cancellation: a fraction of a second."""
+"""Number of rows that a thread processes before it checks for cancellation: a fraction of a second."""
 
 
 def padded_length(n: int) -> int:
@@ -38,7 +38,7 @@ class BlockLayout(NamedTuple):
 
     boundaries: tuple[int, ...]  # the start of each block and the end of the last, multiples of eight
     capacity: int  # size of an item's buffer: a fifth more than n_neighbors, so that it is rarely compacted
-    moments: int  # sums for each pair besides the products and the count
+    moments: int  # number of sums for each pair in addition to the products and the count
 
     @classmethod
     def choose(cls, n_items: int, n_neighbors: int, pearson: bool) -> "BlockLayout":
@@ -174,7 +174,7 @@ def fill_dense_values(
 
 def _sort_rows(by_user: kernels.CSR, rank: npt.NDArray[np.int32]) -> kernels.CSR:
     """Return the rows by descending activity, with items by descending popularity."""
-    # half the bytes of each row in the inner loop if the item indices allow
+    # 16 bits, if the item indices fit, halve the bytes of each row in the inner loop
     index_dtype = np.uint16 if len(rank) <= 2**16 else np.uint32
     items, values = np.empty(len(by_user.indices), index_dtype), np.empty_like(by_user.data)
     lengths = np.diff(by_user.indptr)

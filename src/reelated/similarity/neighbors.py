@@ -12,13 +12,13 @@ from reelated.similarity.blocked import BlockLayout, blocked_similarity
 from reelated.similarity.csr import as_item_matrix, as_kernel_csr, row_costs, sizes_and_norms, to_indptr
 
 SLICE = 2e8
-"""Products of one slice of work: about a third of a second."""
+"""Number of products in one slice of work: about a third of a second."""
 MAX_WORKSPACE_BYTES = 4e9
 """The maximum size of all threads' workspaces; above it, the row-wise method is used."""
 SCANS_PER_PRODUCT = 4.0
-"""Item pairs that the blocked method scans in the time of one product, with or without a common rater."""
+"""Number of item pairs, with or without a common rater, that the blocked method scans in the time of one product."""
 NEGLIGIBLE_PRODUCTS = 1e8
-"""With fewer products the choice of the method does not matter."""
+"""Number of products below which the choice of the method does not matter."""
 
 
 class SimilarityParams(NamedTuple):
@@ -56,7 +56,7 @@ class SimilarityPlan(NamedTuple):
 
 
 def plan(values: Any, params: SimilarityParams, max_memory: int | None = None) -> SimilarityPlan:
-    """Choose the faster method that fits into `max_memory`, or the row-wise one, which needs less, if neither fits."""
+    """Choose the faster method that fits into `max_memory`; if neither fits, the row-wise one, which needs less."""
     n_items, width, threads = values.shape[1], values.data.itemsize, n_threads()
     n_entries = n_items * min(n_items, params.n_neighbors or n_items)
     result, moments = 2 * n_entries * (width + 4 + 4) + 64 * n_items, 4 if params.pearson else 0
@@ -86,8 +86,8 @@ def similarity(
     ``s_ij = Σ_u v_ui v_uj / (‖v_i‖ ‖v_j‖ + damping) · c_ij / (c_ij + shrinkage)``, where `c_ij` counts the users who
     rated both (Sarwar et al. 2001, §3.1; the shrinkage is that of Bell & Koren 2007, §4.2). With `jaccard` the first
     factor is ``c_ij / (c_i + c_j − c_ij + damping)``; with `pearson` it is the correlation over the users who rated
-    both, ``Σ (v_ui − v̄_i)(v_uj − v̄_j) / (√Σ (v_ui − v̄_i)² · √Σ (v_uj − v̄_j)² + damping)``, sums and means over them.
-    The blocked method also writes the sums Σ_u v_ui v_uj to `pair_sums`.
+    both, ``Σ (v_ui − v̄_i)(v_uj − v̄_j) / (√Σ (v_ui − v̄_i)² · √Σ (v_uj − v̄_j)² + damping)``, sums and means over
+    them. The blocked method also writes the sums Σ_u v_ui v_uj to `pair_sums`.
     """
     chosen, n_items = plan(values, params, max_memory), values.shape[1]
     if max_memory is not None and chosen.bytes > max_memory:

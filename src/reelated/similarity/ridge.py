@@ -14,13 +14,13 @@ from reelated.similarity.csr import as_item_matrix, as_kernel_csr, row_costs, si
 from reelated.similarity.neighbors import Similarity, SimilarityParams, plan, similarity
 
 SLICE = 2e8
-"""Operations of one slice of work: about a third of a second."""
+"""Number of operations in one slice of work: about a third of a second."""
 BLOCK = 512
-"""Rows inverted at a time, at most."""
+"""Maximum number of rows inverted at a time."""
 MIN_BLOCK = 128
-"""Rows inverted at a time, unless there are fewer: smaller products of matrices are slow."""
+"""Minimum number of rows inverted at a time, if there are so many: products of smaller matrices are slow."""
 MAX_GRAM_BYTES = 3_000_000_000
-"""The maximum size of a full Gram matrix where each item has only a few candidates."""
+"""The maximum size of a full Gram matrix if each item has only a few candidates."""
 MAX_RATINGS = 30_000
 """The maximum number of ratings of an item's candidates, on average, for products with the ratings themselves."""
 SPARSE_GRAM_ENTRIES = 1000
