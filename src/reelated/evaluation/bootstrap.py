@@ -12,7 +12,7 @@ from reelated.ratings.ids import Ids
 
 Numbers = npt.NDArray[np.float64]
 MAX_CELLS = 20_000_000
-"""Numbers held at once while resampling: 160 MB."""
+"""Maximum number of values held at once during resampling: 160 MB."""
 
 
 class MetricSums(NamedTuple):

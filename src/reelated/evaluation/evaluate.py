@@ -34,16 +34,16 @@ def evaluate(
     """Fit a recommender to the training part of a split and measure it on the hidden part.
 
     Lists hold only what the model ranks: they are not filled with popular items, and leave out the items that the user
-    has rated in the part that the model knows. Every hidden rating is relevant for `any`, only those of liked items for
-    `liked`. Users without a relevant item are left out of that mean, and counted. An item that is unknown to the model
-    cannot be listed and counts as missed. Where a model cannot predict a rating, the mean training rating is used.
-    Events, and data whose ratings are all equal, have no `liked` and no errors of predicted ratings; a recommender
-    without a rater has no errors of predicted ratings.
+    has rated in the training part. Every hidden rating is relevant for `any`, only those of liked items for `liked`.
+    Users without a relevant item are left out of that mean, and counted. An item that is unknown to the model cannot be
+    listed and counts as missed. Where a model cannot predict a rating, the mean training rating is used. Events, and
+    data whose ratings are all equal, have no `liked` and no errors of predicted ratings; a recommender without a rater
+    has no errors of predicted ratings.
 
     Parameters
     ----------
     recommender : Recommender
-        Fitted or not: a copy is fitted, and the given one stays unchanged.
+        Fitted or not: a copy is fitted, and the recommender itself is not changed.
     split : Split, or several
         From `reelated.evaluation`, such as `within_users(data)`. Metrics of several splits are means over the splits.
     n : int or sequence of int, default 10
@@ -100,7 +100,7 @@ class _MetricOptions(NamedTuple):
     cutoffs: list[int]
     target: Target
     liked: Any
-    relevance: tuple[str, ...]  # "any" alone for events and equal ratings
+    relevance: tuple[str, ...]  # only "any" for events and equal ratings
     errors: bool  # whether errors of predicted ratings are computed
 
 
@@ -123,7 +123,7 @@ def _evaluate_split(
         shares = np.diff(shown.matrix.indptr) / len(rec.item_ids)
     lists, able = lists_for(rec, split, hidden, options.cutoffs[-1], options.target, part_of(progress, 1, 2))
     values, overall = scoring.score_lists(lists, able, hidden, options.cutoffs, options.relevance), {}
-    if split.candidates is None:  # otherwise they would depend on the candidates
+    if split.candidates is None:  # with candidates, the metrics of all lists would depend on these
         values, overall = [*values, scoring.score_novelty(lists, shares)], scoring.score_overall(lists, len(shares))
     errors, bins, unpredicted = _score_ratings(rec, train, test, hidden)
     if not options.errors:
@@ -161,7 +161,7 @@ def _score_ratings(
 
 
 def fit_copy(recommender: Recommender, train: Dataset, progress: Progress | None = None) -> Recommender:
-    """Return a copy fitted to the training data, without filling by popular items; the given one stays unchanged."""
+    """Return a copy fitted to the training data that does not fill lists; the recommender itself is not changed."""
     rec = copy.copy(recommender)
     rec.fill_with_popular = False
     return rec.fit(train, progress=progress)

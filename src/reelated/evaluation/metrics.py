@@ -2,8 +2,8 @@
 
 `hits[u, k]` is True where the entry at rank `k + 1` of list `u` is relevant; a list shorter than `n` is padded with
 False. `n_relevant[u]` is the number of relevant entries in the test part for list `u`, including those that are not
-listed or not known to the model. A list without a relevant entry has the value NaN: it is left out of means and
-counted.
+listed or not known to the model. A list without a relevant entry has the value NaN: it is left out of means, and the
+number of such lists is reported.
 """
 
 from collections.abc import Callable

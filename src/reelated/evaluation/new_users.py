@@ -1,4 +1,4 @@
-"""`evaluate_new_users`: whether predicted ratings of users outside the fit are calibrated, after a few ratings."""
+"""`evaluate_new_users`: the calibration of predicted ratings of users outside the fit, after a few ratings."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -31,14 +31,14 @@ DEFINITION = (
 
 @dataclass(frozen=True, slots=True)
 class NewUserRow:
-    """The calibration of predicted ratings after one number of given ratings.
+    """The calibration of predicted ratings for users with a certain number of given ratings.
 
     Attributes
     ----------
     n_given : int
         Number of ratings that each user has given.
     users, ratings : int
-        Number of users who have that many ratings to give and at least one other; number of their other ratings.
+        Number of users who have that many ratings to give and at least one more; number of their remaining ratings.
     mean : float
         Mean of those ratings.
     bias, bias_low, bias_high : float
@@ -86,7 +86,7 @@ def evaluate_new_users(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[NewUserRow]:
-    """Measure whether predicted ratings of new users are unbiased and their intervals hold.
+    """Measure the bias of predicted ratings of new users, and the coverage of their intervals.
 
     Every user is held out of the fit once, in five folds. The model is shown the user's ratings of the first items in
     the order of the start page and predicts the others. The result holds for items that users choose to rate, which
@@ -108,7 +108,7 @@ def evaluate_new_users(
     Returns
     -------
     list of NewUserRow
-        One for each number in `n_given` that some users have given.
+        One for each number in `n_given` that some users can give.
 
     Raises
     ------

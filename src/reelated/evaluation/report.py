@@ -47,7 +47,7 @@ def write_report(results: Mapping[str, Evaluation], path: str | Path, protocol: 
     path : str or Path
         An `.html` file; an existing one is replaced atomically.
     protocol : Protocol, optional
-        The protocol that they were measured with; the report adds its published figures.
+        The protocol of the evaluations; the report adds its published figures.
 
     Raises
     ------
@@ -190,7 +190,7 @@ def _other_metrics(rows: Mapping[str, Rows]) -> list[dict[str, Any]]:
 
 
 def _published(protocol: Protocol, name: str, result: Evaluation) -> dict[str, Any]:
-    """Return the published figures, followed by ours."""
+    """Return the published figures, followed by those of the evaluations."""
     rows: list[dict[str, Any]] = [
         {"model": row.model, "note": row.note, "ours": False, "cells": [_figure(value, "g") for value in row.values]}
         for row in protocol.published

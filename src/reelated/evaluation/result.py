@@ -27,7 +27,7 @@ class MetricRow:
     low, high : float or None
         The 95 % bootstrap interval over users; None for metrics of all lists together.
     entities : int
-        Number of users (or items, if users are ranked) in the mean.
+        Number of users (or items, if users are ranked) that the mean includes.
     left_out : int
         Number of users (or items) without a value, such as those without a relevant item.
     """
@@ -85,7 +85,7 @@ class Evaluation:
     liked : str or None
         The rule by which a rating counts as liked; None for events and if all ratings are equal.
     parts : tuple of SplitResult
-        The values of every user (or item, if users are ranked), one part for each split.
+        The values for every user (or item, if users are ranked), one part for each split.
     settings : str
         The recommender with its parameters, as Python writes it.
     """
@@ -105,7 +105,7 @@ class Evaluation:
 
     @property
     def predicts_ratings(self) -> bool:
-        """Whether there are errors of predicted ratings."""
+        """Whether the errors of predicted ratings were measured."""
         return ("rmse", None) in self._names
 
     @property
@@ -218,8 +218,9 @@ class Evaluation:
         -------
         polars.DataFrame
             `of low n recall hit_rate`: `of` is "user" or "item", and a bin reaches from `low` known ratings or
-            interactions to the next `low`. For those with lists, `n` counts lists, and the metrics are their means; for
-            the others, `n` counts hidden entries, and both metrics are the share that is listed.
+            interactions to the next `low`. For the entities that lists are made for, `n` is the number of lists, and
+            the metrics are means over the lists; for the others, `n` is the number of hidden entries, and both metrics
+            are the share that is listed.
         """
         names = ("user", "item") if self.target == "items" else ("item", "user")
         sums = pl.concat([part.groups for part in self.parts]).group_by("of", "low").sum()
@@ -302,7 +303,7 @@ def _comparable(result: Evaluation, other: Evaluation) -> Evaluation:
 
 
 def _are_aligned(a: SplitResult, b: SplitResult) -> bool:
-    """Return whether two parts have the same entities and weights, except of novelty, which an empty list lacks."""
+    """Return whether two parts have the same entities and weights; novelty is ignored, as empty lists have none."""
     pairs = [(x.weights, y.weights) for x, y in zip(a.metrics, b.metrics, strict=True) if x.measure != "novelty"]
     return a.entities.equals(b.entities) and all((x == y).all() for x, y in pairs)
 

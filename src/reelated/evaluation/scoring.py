@@ -17,9 +17,9 @@ Numbers = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 RELEVANCE = ("any", "liked")
 BIN_EDGES = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
-"""Lower edges of the bins of rating counts; a bin before the first holds unrated items and unknown users."""
+"""Lower edges of the bins of rating counts; the bin below the first edge holds unrated items and unknown users."""
 MIN_LIKED_SHARE = 0.01
-"""With fewer ratings at three quarters of the scale, liked means above the user's own mean."""
+"""If a smaller share of the ratings reaches three quarters of the scale, liked means above the user's own mean."""
 
 
 class MetricValues(NamedTuple):
@@ -117,7 +117,7 @@ def score_novelty(lists: Indices, shares: Numbers) -> MetricValues:
 
 
 def _where_defined(name: str, values: Numbers, relevance: str | None = None) -> MetricValues:
-    """Return values with weight 1, or 0 if they are NaN."""
+    """Return values, each with the weight 1, or 0 if it is NaN."""
     return MetricValues(name, relevance, np.nan_to_num(values), np.isfinite(values).astype(np.float64))
 
 
@@ -130,7 +130,7 @@ def score_overall(lists: Indices, n_entries: int) -> dict[str, float]:
 def score_predictions(rows: Indices, n_entities: int, predicted: Numbers, ratings: Numbers) -> list[MetricValues]:
     """Compute the squared and absolute errors of predicted ratings."""
     differences, pairs = predicted - ratings, np.bincount(rows, minlength=n_entities).astype(np.float64)
-    errors = {"rmse": differences**2, "mae": np.abs(differences)}  # squared: the root is taken of the mean
+    errors = {"rmse": differences**2, "mae": np.abs(differences)}  # squared: the root of the mean is taken later
     return [
         MetricValues(name, None, np.bincount(rows, weights=values, minlength=n_entities).astype(np.float64), pairs)
         for name, values in errors.items()

@@ -169,7 +169,7 @@ def leave_last_out(data: Dataset | FrameLike, last: int = 1) -> Split:
 
 
 def by_time(data: Dataset | FrameLike, share: float = 0.2, *, at: int | None = None) -> Split:
-    """Hide all ratings from a point in time on.
+    """Hide all ratings given at or after a point in time.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def held_out_users(data: Dataset | FrameLike, share: float = 0.1, *, shown: floa
     shown : float, default 0.8
         Share of each held-out user's ratings that the fitted model is shown, chosen at random and rounded.
     seed : int, default 0
-        Random seed of both choices.
+        Random seed of the choice of users and of ratings.
     """
     data = as_dataset(data)
     ratings, users = data.ratings, _users(data.ratings)
@@ -244,7 +244,7 @@ def _ranks(groups: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArra
 
 
 def _first_of_each(groups: npt.NDArray[Any], order: npt.NDArray[np.int64], share: float) -> Mask:
-    """Mark the first ratings of each group in the given order, up to a rounded share."""
+    """Mark a rounded share of the ratings of each group, the first in the given order."""
     return _ranks(groups, order) < np.round(share * np.bincount(groups))[groups]
 
 
@@ -258,7 +258,7 @@ def hide(data: Dataset, hidden: Mask, how: str, train: Mask | None = None, shown
     """Return a split that hides the marked ratings; masks follow `data.ratings.matrix.data`."""
     ratings = data.ratings
     if ratings.declared == "implicit":
-        hidden = hidden & (ratings.matrix.data > 0)  # never hide "not interested"
+        hidden = hidden & (ratings.matrix.data > 0)  # ratings below 0 mean "not interested" and are never hidden
     test = pl.DataFrame(
         {
             "user_id": ratings.user_ids.take(_users(ratings)[hidden]),

@@ -1,4 +1,4 @@
-"""`tune`: search the hyperparameters of a model within a time budget."""
+"""`tune`: search for the best hyperparameters of a model within a time budget."""
 
 import copy
 import time
@@ -119,7 +119,7 @@ def tune(
     seed: int = 0,
     progress: Callable[[float, float], None] | None = None,
 ) -> Tuning:
-    """Search the settings of a model on a part of the data, and return the best.
+    """Search for the best settings of a model on a part of the data.
 
     A fifth of each user's ratings, chosen at random, is hidden to measure the trials. Optuna proposes the settings
     (tree-structured Parzen estimator, Bergstra et al. 2011). Pass training data alone, and measure the settings found
@@ -128,14 +128,14 @@ def tune(
     Parameters
     ----------
     data : Dataset or table
-        The data to search on.
+        The data that the settings are measured on.
     goal : {"any", "liked", "rating"}, optional
         Metric to optimise: nDCG with any rated item or only liked items as relevant, or the RMSE of predicted ratings.
         The default is "liked", and "any" for events.
     model : str, optional
-        Its name in the terminal; by default "ease" for lists and "bpmf" for predicted ratings.
+        The model's name in the terminal; by default "ease" for lists and "bpmf" for predicted ratings.
     minutes : float, default 5.0
-        Time budget in minutes; a trial that has begun is finished.
+        Time budget in minutes; a running trial is completed.
     trials : int, optional
         Maximum number of trials. The same seed then gives the same result, unless the time runs out.
     seed : int, default 0
@@ -181,7 +181,7 @@ def tune(
 
 
 def _check_goal(goal: Any, data: Dataset) -> Goal:
-    """Return a goal that the data can measure, or raise `InputError`."""
+    """Return a goal that can be measured on the data, or raise `InputError`."""
     if goal is None:
         return "any" if data.ratings.has_no_scale else "liked"
     if check_choice("goal", goal, ("any", "liked", "rating")) != "any" and data.ratings.has_no_scale:
@@ -202,7 +202,7 @@ def _role(goal: Goal) -> str:
 
 
 def check_optuna() -> Any:
-    """Return Optuna with its log silenced, or raise with the way to install it."""
+    """Return Optuna with its log silenced, or raise an error that says how to install it."""
     try:
         import optuna
     except ImportError:
@@ -212,14 +212,14 @@ def check_optuna() -> Any:
 
 
 def _study(maximize: bool, seed: int) -> Any:
-    """Return an Optuna study that learns from its first trial on, because the defaults are a good start."""
+    """Return an Optuna study that uses its model from the first trial on, because the defaults are a good start."""
     optuna = check_optuna()
     sampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=seed)
     return optuna.create_study(direction="maximize" if maximize else "minimize", sampler=sampler)
 
 
 def _begin_with(study: Any, model: Any, space: Space, value: float) -> None:
-    """Tell a study the value of a model, if it has all settings of the space: the search departs from them."""
+    """Report a model's value to a study if it has all settings of the space, so that the search starts from them."""
     if not all(hasattr(model, name) for name in space):
         return
     study.enqueue_trial({name: getattr(model, name) for name in space})

@@ -1,4 +1,4 @@
-"""`ItemMap`: positions of all items on a plane by t-SNE, linked items close; the next map starts from them."""
+"""`ItemMap`: positions of all items in two dimensions by t-SNE; the next map starts from these positions."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ Places = npt.NDArray[np.float64]
 N_LINKS = 10
 """Strongest links used per item, chosen so that many linked items are close on the map."""
 EARLY_ITERATIONS, ITERATIONS, UPDATE_ITERATIONS = 100, 250, 50
-"""Iterations with early exaggeration, without it, and from an earlier layout, which more would blur."""
+"""Iterations with early exaggeration, without it, and from an earlier layout, which more iterations would blur."""
 MIN_TSNE_ITEMS = 30
 """With fewer linked items only the spectral layout is used; t-SNE would draw them into one point."""
 MIN_LINKED_ITEMS = 4
@@ -32,7 +32,7 @@ MIN_DISTANCE = 0.5
 
 
 def lay_out(links: sp.csr_array, start: Places | None = None, *, seed: int = 0) -> Places:
-    """Place items on a plane by t-SNE; `start` is an earlier layout to stay close to, with NaN for new items."""
+    """Place items by t-SNE; `start` is an earlier layout to stay close to, with NaN for new items."""
     graph, seed = neighbor_graph(links), check_integer("seed", seed, 0)
     n_items, degree = graph.shape[0], np.diff(graph.indptr)
     linked = np.flatnonzero(degree) if np.count_nonzero(degree) >= MIN_LINKED_ITEMS else np.empty(0, np.int64)
@@ -49,7 +49,7 @@ def lay_out(links: sp.csr_array, start: Places | None = None, *, seed: int = 0) 
 
 
 def check_library() -> Any:
-    """Return openTSNE, or raise `InputError` with how to install it."""
+    """Return openTSNE, or raise an `InputError` that says how to install it."""
     try:
         import openTSNE
     except ImportError:
@@ -157,7 +157,7 @@ def sunflower(n_inside: int, n: int) -> Places:
 
 @dataclass(frozen=True)
 class ItemMap:
-    """The positions of items on a plane.
+    """The positions of items in two dimensions.
 
     Attributes
     ----------

@@ -82,7 +82,7 @@ class Box(NamedTuple):
 
 
 def group_centres(places: Places, groups: Groups) -> dict[int, int]:
-    """Return an item for each group where the group is both frequent and dominant; some groups have none."""
+    """Return for each group an item around which the group is frequent and dominant; some groups have none."""
     if not len(places):
         return {}
     around = cKDTree(places).query_ball_point(places, NEIGHBORHOOD * float(np.ptp(places, axis=0).max()) or 1.0)
@@ -97,7 +97,7 @@ def group_centres(places: Places, groups: Groups) -> dict[int, int]:
 
 
 def text_width(text: str, size: float) -> float:
-    """Estimate the width of a text in a common sans-serif font; the estimate is rather too large."""
+    """Estimate the width of a text in a common sans-serif font; it is more likely too large than too small."""
     return size * sum(map(_width, text))
 
 

@@ -1,4 +1,4 @@
-"""The map as a self-contained SVG: light or dark by the viewer's setting, titles as tooltips."""
+"""The map as a self-contained SVG, with titles as tooltips; light or dark as the viewer's system is set."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from reelated.recommender import Recommender
 WIDTH, LEFT, TOP, MARGIN = 1200, 190.0, 92.0, 24.0
 """Sizes of the picture; the legend is left of the items, the heading above."""
 MIN_HEIGHT, MAX_HEIGHT = 300.0, 900.0
-"""The range of the height of the area with the items; it is as high as they need."""
+"""The minimum and maximum height of the area with the items; within these, it is as high as the items need."""
 MAX_TITLE, N_CANDIDATES, N_LARGE = 40, 400, 60
 """The maximum length of a title, the number of most rated items that may get one, and how many titles are large."""
 GENRES = (
@@ -127,7 +127,7 @@ def _dots(rec: Recommender, item_map: ItemMap, color: Color) -> Dots:
 
 
 def _style(groups: Groups) -> str:
-    """Return the CSS with light and dark colours; the viewer's setting selects."""
+    """Return the CSS with light and dark colours, between which the viewer's setting selects."""
     rules = []
     for scheme, (paper, ink, quiet) in enumerate(SCHEMES):
         pairs = [*enumerate(palette(groups)), ("o", OTHER)]

@@ -105,7 +105,7 @@ def wrapped(text: str, width: int, lines: int = 3) -> str:
 
 
 def _width(character: str) -> float:
-    """Return the width of a character in lower-case letters: Chinese, Japanese and Korean ones take two."""
+    """Return the width of a character in lower-case letters: 2 for Chinese, Japanese and Korean characters."""
     if unicodedata.east_asian_width(character) in "WF":
         return 2.0
     return 1.75 if character in "MWmw@%" else 1.35 if character.isupper() else 1.0

@@ -20,7 +20,7 @@ MAX_BARS = 21
 
 
 def ratings(source: Recommender | Dataset | Ratings | FrameLike, *, dark: bool = False) -> "Figure":
-    """Plot the frequency of each rating, and the long tail: how many items have half of all ratings.
+    """Plot the frequency of each rating, and the long tail: how many items account for half of all ratings.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def ratings_of(rec: Recommender) -> Ratings:
 
 
 def levels(data: Ratings) -> tuple[Floats, float]:
-    """Return the centres of the bars (the scale's values, the observed ones, or bins) and their distance."""
+    """Return the centres of the bars (values of the scale, observed values, or bins) and their spacing."""
     observed = np.unique(data.matrix.data).astype(np.float64)
     low, high, step = data.scale
     if len(observed) > MAX_BARS:

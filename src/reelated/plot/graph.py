@@ -80,7 +80,7 @@ def _links(axes: "Axes", places: np.ndarray, pairs: list[tuple[int, int]], colou
 
 
 def _spokes(axes: "Axes", places: np.ndarray, rows: list[SimilarRow], colours: Colours) -> None:
-    """Connect the middle with each neighbour; the line is thicker for a higher similarity."""
+    """Connect the item in the middle to each neighbour; the line is thicker for a higher similarity."""
     largest = max((abs(row.similarity) for row in rows), default=1.0) or 1.0
     for (x, y), row in zip(places, rows, strict=True):
         width, style = 0.6 + 4.4 * abs(row.similarity) / largest, "-" if row.similarity >= 0 else ":"

@@ -23,7 +23,7 @@ CELL = 0.48
 
 
 def similarity(rec: Recommender, item_ids: Any | Iterable[Any], *, n: int = 10, dark: bool = False) -> "Figure":
-    """Plot the similarities of items in the model that ranks, each pair once.
+    """Plot the ranker's similarities between items, each pair once.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def similarity(rec: Recommender, item_ids: Any | Iterable[Any], *, n: int = 10, 
     item_ids : int, str or iterable of them
         The items, in the order of the plot; for a single item, its nearest neighbours are added.
     n : int, default 10
-        The number of items if `item_ids` is a single one.
+        The number of items in the plot if `item_ids` is a single id.
     dark : bool, default False
         Whether to draw on a dark background.
 

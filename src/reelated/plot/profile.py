@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_GENRES = 10
-"""The maximum number of genres; those that the user rated most are shown."""
+"""The maximum number of genres; the plot shows those that the user rated most often."""
 
 
 class GenreMeans(NamedTuple):
@@ -39,7 +39,7 @@ def user(rec: Recommender, user_id: Any, *, dark: bool = False) -> "Figure":
     rec : Recommender
         A recommender fitted to ratings, or saved with them.
     user_id : int or str
-        A user of the data, who is also one of "everyone".
+        A user of the data, who is also included in "everyone".
     dark : bool, default False
         Whether to draw on a dark background.
 
@@ -92,7 +92,7 @@ def genre_means(
 
 
 def _marks(axes: "Axes", x: Any, y: Any, colours: Colours) -> None:
-    """Mark the numbers of all users with hollow rings, which differ from the user's in shape too."""
+    """Mark the values of all users with hollow rings, whose shape also differs from the marks of the user."""
     axes.plot(x, y, "o", markersize=6, markerfacecolor=colours.ground, markeredgecolor=colours.other, mew=1.6,
               clip_on=False)  # fmt: skip
 

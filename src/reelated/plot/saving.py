@@ -22,7 +22,7 @@ class FontWarning(UserWarning):
 
 
 def check_matplotlib() -> Any:
-    """Return Matplotlib, or raise `InputError` with how to install it."""
+    """Return Matplotlib, or raise an `InputError` that says how to install it."""
     try:
         import matplotlib
     except ImportError:

@@ -1,4 +1,4 @@
-"""Protocols on interactions without ratings: Gowalla, Yelp2018, Amazon-Book, Amazon-CDs and ML-1M, each one split."""
+"""Protocols on interactions without ratings, one split each: Gowalla, Yelp2018, Amazon-Book, Amazon-CDs, ML-1M."""
 
 from functools import cached_property, partial
 from itertools import chain

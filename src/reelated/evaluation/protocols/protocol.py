@@ -1,4 +1,4 @@
-"""`Protocol`: a published way to measure, with the published figures."""
+"""`Protocol`: a published evaluation protocol, with the published figures."""
 
 import lzma
 from collections.abc import Callable
@@ -56,7 +56,7 @@ class ProtocolData:
         return hide(self.dataset, hidden[order], how, train, shown)
 
     def file(self, pattern: str, published: str) -> Path:
-        """Return the only file of the published split that matches a pattern, or raise with its address."""
+        """Return the only file of the published split that matches a pattern, or raise with the split's address."""
         source = Path(str(self.source))
         folder = source if self._split is None else Path(self._split)
         folder = folder if folder.is_dir() else folder.parent
@@ -80,11 +80,11 @@ class Published:
     Attributes
     ----------
     model : str
-        Its name in the publication.
+        Name of the model in the publication.
     values : tuple of float or None
         In the order of the protocol's columns; None where nothing was published.
     note : str
-        How it was measured, if that differs.
+        How the row was measured, if this differs from the protocol.
     """
 
     model: str
@@ -94,7 +94,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A published way to measure.
+    """A published evaluation protocol.
 
     Attributes
     ----------
@@ -146,8 +146,8 @@ class Protocol:
         source : str or Path
             The data that the protocol needs.
         split : str or Path, optional
-            The folder with the files of the published split, or one of them; by default the folder of the source. Where
-            the split is the whole data, it is the source itself.
+            The folder with the files of the published split, or one of them; by default the folder of the source. If
+            the split contains all data, the source is the split itself.
         progress : callable, optional
             Called with the completed share, from 0 to 1.
 
