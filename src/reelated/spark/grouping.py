@@ -156,7 +156,7 @@ def count_cores(spark: Any) -> int:
     """Return the number of tasks that run at once; 8 if Spark does not report it."""
     try:
         return max(1, int(spark.sparkContext.defaultParallelism))
-    except Exception:  # Spark Connect has no context
+    except Exception:  # Spark Connect has no `SparkContext`
         return 8
 
 

@@ -106,7 +106,7 @@ def _time_column(name: str, source: str, sql_type: str) -> Any:
 
 
 def count_ratings(scale: Scale | None, batches: Batches) -> Iterator[pl.DataFrame]:
-    """Task: count the ratings by item, value and fault, as Spark does for tables that are no files."""
+    """Task: count the ratings by item, value and fault, as Spark does for tables that are not files."""
     rating = pl.col("rating").cast(pl.Float64)
     incomplete = pl.any_horizontal(pl.col("user_id", "item_id").is_null(), ~rating.is_finite().fill_null(False))
     off_scale = pl.lit(False) if scale is None else ~rating.is_between(scale.low, scale.high)

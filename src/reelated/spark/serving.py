@@ -1,4 +1,4 @@
-"""Recommend to all users, and find audiences of items, from a model folder and a Spark table of ratings."""
+"""Recommend to all users, and find the audiences of items, with a model folder and a Spark table of ratings."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache, partial

@@ -46,7 +46,7 @@ def map_partitions(frame: Any, task: Task, schema: str) -> Any:
     return frame.mapInArrow(run, schema)
 
 
-@lru_cache  # asking for the hashes is a job
+@lru_cache  # computing the hashes takes a Spark job
 def partition_keys(spark: Any, n: int) -> npt.NDArray[np.int32]:
     """Return, for each of `n` partitions, a key that `repartition(n, key)` sends there."""
     # Spark places a key by its hash: the keys 0 … n − 1 would share some partitions and leave others empty.
@@ -137,7 +137,7 @@ def parquet_files(ratings: Any, columns: tuple[str, ...], schema: pa.Schema, n_t
 
 def _is_read_parquet(ratings: Any) -> bool:
     """Return whether a table is a whole Parquet source: nothing selected, and no column from the names of folders."""
-    frame = getattr(ratings, "_jdf", None)  # Spark Connect has none
+    frame = getattr(ratings, "_jdf", None)  # Spark Connect has no frame in the JVM
     plan: Any = None if frame is None else frame.queryExecution().analyzed()
     if not _is_a(plan, "LogicalRelation") or not _is_a(plan.relation(), "HadoopFsRelation"):
         return False

@@ -152,7 +152,7 @@ class WriteLock:
 
 
 class DatabaseFile:
-    """The SQLite file of the open connections; writes are lost after its path has been given to another file."""
+    """The SQLite file of the open connections; if another file takes its path, writes are lost."""
 
     def __init__(self, path: str | None) -> None:
         self.path = path
@@ -214,7 +214,7 @@ class PreparedStatement:
         try:
             with translate_errors():
                 return self.engine.raw_connection()
-        except self.error as error:  # the pool passes on the driver's errors
+        except self.error as error:  # the connection pool raises the driver's errors unchanged
             raise unavailable(error) from error
 
     def close(self) -> None:
@@ -237,7 +237,7 @@ def default_url() -> str:
 
 
 def check_url(url: Any) -> sa.URL:
-    """Return a database URL as SQLAlchemy expects it, or raise; the message never shows the password."""
+    """Return a database URL in the form that SQLAlchemy expects, or raise; the message never shows the password."""
     expected = "expected sqlite:///path/to/store.db or postgresql://user:password@host/database"
     try:
         parsed = sa.make_url(url)
@@ -328,7 +328,7 @@ def unavailable(error: BaseException | None) -> StoreUnavailable:
 
 
 def batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Yield the values in parts for one statement each."""
+    """Yield the values in parts that are small enough for one statement."""
     return (values[start : start + MAX_PARAMETERS] for start in range(0, len(values), MAX_PARAMETERS))
 
 

@@ -155,7 +155,7 @@ class InfoQueries(Database):
         raise InputError(f"expected {expected}, the scale of this store.", parameter=name, value=rating, remedy=remedy)
 
     def parse(self, kind: Kind, text: str) -> Any:
-        """Convert an id from a URL, which need not exist; raise `UnknownId` if it cannot be an id."""
+        """Convert an id from a URL, whether or not it exists; raise `UnknownId` if it cannot be an id."""
         if self._id_type(kind) == "str":
             return text
         if len(text) < 20 and text.removeprefix("-").isdecimal() and -(2**63) <= int(text) < 2**63:
@@ -201,7 +201,7 @@ def read_info(connection: sa.Connection) -> StoreInfo:
 
 
 def scale_text(scale: Scale, *, observed: bool = False) -> str:
-    """Format a scale for the table of facts."""
+    """Format a scale for the table of metadata."""
     return " ".join(map(str, scale)) + " observed" * observed
 
 

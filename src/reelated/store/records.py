@@ -1,4 +1,4 @@
-"""What the store takes and returns, and the checks of values before they are stored; ids are stored as text."""
+"""The records that the store takes and returns, and checks of values before they are stored; ids become text."""
 
 import re
 import time

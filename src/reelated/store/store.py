@@ -80,7 +80,7 @@ class Store(UserQueries, VisitorQueries, ImportExport):
         return [(number * DAY, counts.get(number, 0)) for number in range(last - days + 1, last + 1)]
 
     def items_by_ratings(self, n: int = 5) -> tuple[list[ItemCount], list[ItemCount]]:
-        """Return the items with most and those with fewest ratings; hidden items are excluded.
+        """Return the items with the most and with the fewest ratings; hidden items are excluded.
 
         All ratings are read once, by the index of their items.
         """
@@ -104,11 +104,11 @@ class Store(UserQueries, VisitorQueries, ImportExport):
         return most, fewest
 
     def most_active(self, n: int = 10) -> list[tuple[Any, int]]:
-        """Return the users with most ratings, and how many each has."""
+        """Return the users with the most ratings, and how many each has."""
         return self._users_by_ratings(n, sa.true(), at_least=1)
 
     def users_like(self, text: str, n: int = 10) -> list[tuple[Any, int]]:
-        """Return users whose id contains a text, and how many ratings each has; those with most ratings first."""
+        """Return users whose id contains a text, and how many ratings each has; those with the most ratings first."""
         return self._users_by_ratings(n, users.c.user_id.contains(text.replace("\0", "\ufffd"), autoescape=True))
 
     def _users_by_ratings(self, n: int, where: Any, at_least: int = 0) -> list[tuple[Any, int]]:

@@ -12,7 +12,7 @@ from reelated.store.item_queries import ItemQueries
 from reelated.store.records import UserRating
 from reelated.store.schema import dismissed, facts, items, visitor_ratings, visitors
 
-MAX_RATINGS = 1000  # only the latest count: anyone can be a visitor, and each rating costs time
+MAX_RATINGS = 1000  # only the latest ratings count: anyone can be a visitor, and each rating takes time
 MAX_DISMISSED = 200
 _ENDED = "ended session "
 
@@ -128,7 +128,7 @@ class VisitorQueries(ItemQueries):
 
     def _forget_visitors(self, where: Any, learned: bool) -> int:
         keys = sa.select(visitors.c.visitor_key).where(where)
-        with self._reading() as connection:  # anybody can ask to be erased: only a known visitor takes the write lock
+        with self._reading() as connection:  # anybody can request this: lock for known visitors only
             if connection.scalar(keys.limit(1)) is None:
                 return 0
         with self._writing() as connection:

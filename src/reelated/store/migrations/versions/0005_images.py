@@ -1,4 +1,4 @@
-"""Items have the address of a picture."""
+"""Add the address of a picture to items."""
 
 import sqlalchemy as sa
 from alembic import op
