@@ -25,7 +25,7 @@ HTTP = Wording(
         Advice.LIST_RATINGS: "List them: GET /api/users/{user_id}/ratings.",
     }
 )
-"""How the API writes advice."""
+"""The sentences of the API for advice."""
 PAGES = Wording(
     parameters={
         "user_id": "User id ",

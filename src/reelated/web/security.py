@@ -67,7 +67,7 @@ def is_equal(text: str, secret: str) -> bool:
 
 
 class GuardedRoute(APIRoute):
-    """A route that checks the key and the shape of a body first: parsing costs more than either."""
+    """A route that first checks the key and the shape of a body: parsing the body costs more than both checks."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of FastAPI behind the checks."""
@@ -192,7 +192,7 @@ class SecurityMiddleware:
 
 
 def netloc(origin: str) -> str | None:
-    """Return host and port of an origin, or None if it is none, such as `http://[`."""
+    """Return host and port of an origin, or None if the text is not an origin, such as `http://[`."""
     try:
         return urlsplit(origin).netloc
     except ValueError:

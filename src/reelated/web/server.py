@@ -114,12 +114,12 @@ def run(
 
 
 def _end_with_parent() -> None:
-    """Ask Linux to end a worker with the process that started it, which may be killed; it would hold the port."""
+    """Ask Linux to end a worker if the process that started it is killed; otherwise the worker would hold the port."""
     parent = multiprocessing.parent_process()
     if parent is None or sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
-    if os.getppid() != parent.pid:  # the parent has ended before the call
+    if os.getppid() != parent.pid:  # the parent ended before the call
         raise SystemExit(1)
 
 

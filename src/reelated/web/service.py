@@ -1,4 +1,4 @@
-"""`Service`: what the API and the pages share, the store and the served model; independent of HTTP."""
+"""`Service`: answers the requests of the API and the pages from the store and the model; independent of HTTP."""
 
 import logging
 import threading
@@ -27,7 +27,7 @@ from reelated.web.store_work import HiddenItems
 
 log = logging.getLogger("reelated.web")
 VISITORS_WAIT = 3600
-"""Age in seconds of a model before changes and erasures by visitors start a refit: anybody can cause them."""
+"""Minimum age of a model in seconds before visitors' changes and erasures start a refit: anybody can cause them."""
 MAX_SEARCH = 60
 """Number of characters of a search that count: the time of a search with typos is proportional to it."""
 
@@ -161,7 +161,7 @@ class Service:
 
     def _query(self, served: ServedModel, profile: Profile) -> Query:
         """Return a user's ratings of the items in the model."""
-        items = served.items.take(profile.item_keys, mode="clip")  # −1 for items added since, too
+        items = served.items.take(profile.item_keys, mode="clip")  # also −1 for items added since the fit
         known = items.argsort()[np.count_nonzero(items < 0) :]
         times = profile.times[known]
         known_times = None if (times == NO_TIME).any() else times
@@ -178,7 +178,7 @@ class Service:
     def recommend(self, user_id: Any, **params: Any) -> Recommendations[ItemRow]:
         self.served  # noqa: B018  # raises `NoModel` before the store is queried
         profile = self.store.profile(user_id)
-        self._hidden_items.keys = profile.hidden  # the last known ones in an outage
+        self._hidden_items.keys = profile.hidden  # in an outage, the last known hidden items
         served = self._with_hidden(profile.hidden)
         return served.recommender.recommend(ratings=self._query(served, profile), **params)
 

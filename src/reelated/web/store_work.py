@@ -16,7 +16,7 @@ log = logging.getLogger("reelated.web")
 THREADS = 16
 """Requests that may use the store at the same time; the pool has 40 threads."""
 WAIT = 2.0
-"""Longest wait for one of them, in seconds."""
+"""Maximum wait for one of these threads, in seconds."""
 LOCK_TIMEOUT = 1.0
 """Longest wait of a request for a lock of the database, in seconds."""
 QUERY_WAIT = 0.25
@@ -26,7 +26,7 @@ RETRY = 5.0
 
 
 class StoreWork:
-    """Runs handlers in at most `THREADS` threads; a request that gets none in time is answered with 503."""
+    """Runs handlers in at most `THREADS` threads; a request that gets no thread in time is answered with 503."""
 
     def __init__(self) -> None:
         self.limiter = CapacityLimiter(THREADS)
@@ -78,7 +78,7 @@ class HiddenItems:
         with self._changed:
             if self._is_late or time.monotonic() < self._next_query:
                 return self.keys
-            if self._thread is None:  # a daemon: a store that never answers must not hold up the end of the process
+            if self._thread is None:  # a daemon: a store that never answers must not delay the end of the process
                 self._thread = threading.Thread(target=self._run, name="hidden-items", daemon=True)
                 self._thread.start()
             self._asked += 1

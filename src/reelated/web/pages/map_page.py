@@ -1,4 +1,4 @@
-"""The map page: all items on a plane, and the most similar items of a selected one."""
+"""The map page: a map of all items, and the most similar items of a selected one."""
 
 from starlette.responses import Response
 

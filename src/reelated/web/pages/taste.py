@@ -159,5 +159,5 @@ def _examples_of(catalogue: Catalogue, high: float) -> Iterator[tuple[str, str]]
 
 
 def examples(rec: Recommender) -> tuple[tuple[str, str], ...]:
-    """Return the examples that this data allows, as pairs of name and packed ratings."""
+    """Return the examples that are possible with this data, as pairs of name and packed ratings."""
     return _examples(rec.catalogue_, rec.scale_.high)

@@ -59,7 +59,7 @@ def table_of(file: bytes) -> tuple[bytes, bool]:
 
 
 def _unzipped(file: bytes) -> bytes:
-    """Return `ratings.csv` of a zip, such as the export of Letterboxd."""
+    """Return `ratings.csv` from a zip, such as an export from Letterboxd."""
     try:
         with zipfile.ZipFile(io.BytesIO(file)) as archive:
             names = [name for name in archive.namelist() if PurePosixPath(name).name.lower() == "ratings.csv"]
