@@ -65,7 +65,7 @@ def cpu_quota(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 
 
 def split_by_cost(cost: npt.NDArray[np.integer | np.floating], budget: float) -> list[Slice]:
-    """Split rows into slices `(start, stop)` of about `budget` cost each, at least one row."""
+    """Split rows into slices `(start, stop)` of at least one row, each with a cost of about `budget`."""
     cumulative = np.concatenate([[0], np.cumsum(cost, dtype=np.float64)])
     slices, start = [], 0
     while start < len(cost):

@@ -27,7 +27,7 @@ def check_csr(indptr, indices, data, n_columns):
 
 
 def _read_only(array):
-    """Return a read-only view: one specialisation of a kernel takes writable and memory-mapped arrays."""
+    """Return a read-only view, so that one specialisation of a kernel takes both writable and memory-mapped arrays."""
     view = array.view()
     view.flags.writeable = False
     return view

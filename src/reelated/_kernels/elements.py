@@ -45,12 +45,12 @@ class Place:
 
     @property
     def size(self):
-        """The number of elements."""
+        """The number of elements of the part."""
         return functools.reduce(self.builder.mul, self.lengths)
 
     @staticmethod
     def is_contiguous(array, kind):
-        """Return whether an index of some kind names a contiguous part of an array."""
+        """Return whether an index of this kind names a contiguous part of an array."""
         if isinstance(kind, types.SliceType):
             return array.layout == "C" and array.ndim == 1 and not kind.has_step
         kinds = kind.types if isinstance(kind, types.BaseTuple) else (kind,)

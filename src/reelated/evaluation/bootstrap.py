@@ -40,7 +40,7 @@ class MetricSums(NamedTuple):
         return (self.weights > 0).any(axis=0).sum(axis=0)
 
     def values(self, counts: Numbers | None = None) -> Numbers:
-        """Return every metric, the mean over the splits; a row of `counts` holds the weights of a resample."""
+        """Return the mean of every metric over the splits; a row of `counts` holds the weights of one resample."""
         counts = np.ones((1, len(self.entities))) if counts is None else counts
         means = [_means(counts @ totals, counts @ weights, self.roots)
                  for totals, weights in zip(self.totals, self.weights, strict=True)]  # fmt: skip

@@ -127,7 +127,7 @@ def _dots(rec: Recommender, item_map: ItemMap, color: Color) -> Dots:
 
 
 def _style(groups: Groups) -> str:
-    """Return the CSS with light and dark colours, between which the viewer's setting selects."""
+    """Return the CSS with light and dark colours; the setting of the viewer's system selects one of the two."""
     rules = []
     for scheme, (paper, ink, quiet) in enumerate(SCHEMES):
         pairs = [*enumerate(palette(groups)), ("o", OTHER)]

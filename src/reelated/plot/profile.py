@@ -92,7 +92,7 @@ def genre_means(
 
 
 def _marks(axes: "Axes", x: Any, y: Any, colours: Colours) -> None:
-    """Mark the values of all users with hollow rings, whose shape also differs from the marks of the user."""
+    """Mark the values of all users with hollow rings, so that they also differ from the user's marks in shape."""
     axes.plot(x, y, "o", markersize=6, markerfacecolor=colours.ground, markeredgecolor=colours.other, mew=1.6,
               clip_on=False)  # fmt: skip
 

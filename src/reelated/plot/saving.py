@@ -18,7 +18,7 @@ EXTENSIONS = (".png", ".svg")
 
 
 class FontWarning(UserWarning):
-    """No installed font has some characters of a plot; the message lists them."""
+    """A plot has characters that no installed font has; the message lists them."""
 
 
 def check_matplotlib() -> Any:
@@ -58,7 +58,7 @@ def save(figure: "Figure", path: str | Path) -> Path:
     Warns
     -----
     FontWarning
-        No installed font has some characters; they appear as boxes.
+        The figure has characters that no installed font has; they appear as boxes.
     """
     file = check_path(path)
     data, unknown = render(figure, file.suffix.lower()[1:])

@@ -335,8 +335,8 @@ class Recommender(State):
         item_ids : iterable of int or str
             Items of the data.
         per_user : int, optional
-            Maximum number of items for which a user is listed; the pair with the highest number comes first. Places
-            that become free are filled from the hundred users after the first `n` of an item.
+            Maximum number of items for which a user is listed; pairs are assigned in descending order of the number
+            that lists are sorted by. A place that becomes free goes to one of the next hundred users of the item.
         progress : callable, optional
             Called with the fraction done.
 

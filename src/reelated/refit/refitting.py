@@ -60,7 +60,7 @@ def refit(
 
 def _refit(store: Store, versions: Versions, recommender: Recommender, with_visitors: bool) -> Version:
     start = time.perf_counter()
-    last_user_key = store.last_user_key()  # first, so that users added in between count as new
+    last_user_key = store.last_user_key()  # read first, so that users added meanwhile count as new
     data, info = store.dataset(with_visitors=with_visitors)
     accuracy = holdout_accuracy(recommender, data)
     fitted = recommender.fit(data)
@@ -101,7 +101,7 @@ def check_model(fitted: Recommender, version: Version, previous: Version | None)
     for model in fitted.models_.present:
         if not all(np.isfinite(array).all() for array in model.learned_numbers()):
             raise ModelRejected("The new model is not finite and is not served. The previous one stays.")
-    # after an erasure the previous model must not stay, however small the new one is
+    # after an erasure the previous model must be replaced, however small the new one is
     if previous is None or version.forgotten > previous.forgotten:
         return
     for name in ("items", "ratings"):

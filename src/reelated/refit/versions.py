@@ -118,7 +118,7 @@ class Versions:
         return [version for version in self.all() if version != current and version.forgotten >= forgotten]
 
     def first_good(self, forgotten: int) -> Version | None:
-        """Return the first undamaged version of the current one and its `fallbacks`; None if all are damaged."""
+        """Return the current version if undamaged, otherwise the first undamaged of `fallbacks`; None without one."""
         current = self.current()
         for version in [*([current] if current else []), *self.fallbacks(forgotten)]:
             try:
@@ -176,7 +176,7 @@ class Versions:
         """
         with self._lock_file() as file:
             if not _try_lock(file):
-                time.sleep(0.1)  # `is_refitting` of another process holds the lock briefly
+                time.sleep(0.1)  # `is_refitting` in another process may hold the lock briefly
                 yield _try_lock(file)
             else:
                 yield True
@@ -191,7 +191,7 @@ class Versions:
         return (self.folder / "lock").open("w")
 
     def _remove_except(self, numbers: set[int]) -> None:
-        """Remove the other versions, and the remains of killed refits."""
+        """Remove the other versions, and files that killed refits left behind."""
         for path in self.folder.iterdir():
             number = path.name.partition(".")[0]
             is_kept = number.isdigit() and int(number) in numbers

@@ -86,8 +86,8 @@ def similarity(
     ``s_ij = Σ_u v_ui v_uj / (‖v_i‖ ‖v_j‖ + damping) · c_ij / (c_ij + shrinkage)``, where `c_ij` counts the users who
     rated both (Sarwar et al. 2001, §3.1; the shrinkage is that of Bell & Koren 2007, §4.2). With `jaccard` the first
     factor is ``c_ij / (c_i + c_j − c_ij + damping)``; with `pearson` it is the correlation over the users who rated
-    both, ``Σ (v_ui − v̄_i)(v_uj − v̄_j) / (√Σ (v_ui − v̄_i)² · √Σ (v_uj − v̄_j)² + damping)``, sums and means over
-    them. The blocked method also writes the sums Σ_u v_ui v_uj to `pair_sums`.
+    both, ``Σ (v_ui − v̄_i)(v_uj − v̄_j) / (√Σ (v_ui − v̄_i)² · √Σ (v_uj − v̄_j)² + damping)``, with sums and means over
+    these users. The blocked method also writes the sums Σ_u v_ui v_uj to `pair_sums`.
     """
     chosen, n_items = plan(values, params, max_memory), values.shape[1]
     if max_memory is not None and chosen.bytes > max_memory:

@@ -60,7 +60,7 @@ class Store(UserQueries, VisitorQueries, ImportExport):
         return {float(rating): count for rating, count in rows}
 
     def mean_rating_by_genre(self, user_id: Any = None) -> list[GenreTaste]:
-        """Return number and mean of the ratings by genre, the most rated first; by default of all users."""
+        """Return number and mean of ratings by genre, the most rated genre first; by default for all users."""
         count = sa.func.count()
         query = sa.select(genres.c.genre, count, sa.func.avg(ratings.c.rating)).select_from(
             genres.join(ratings, genres.c.item_key == ratings.c.item_key)

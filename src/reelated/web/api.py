@@ -27,7 +27,7 @@ from reelated.web.store_work import StoreWork
 UserId = Annotated[str, Path(description="A user's id.", examples=["300"])]
 ItemId = Annotated[str, Path(description="An item's id.", examples=["50"])]
 MAX_CELLS = 100_000
-"""Maximum number of ratings of a new user times rows of the list, because each row is explained by each rating."""
+"""Maximum of a new user's ratings × rows of the list, because the explanation of a row has a part for each rating."""
 
 
 def json_response(value: Any, status: int = 200) -> Response:

@@ -142,13 +142,14 @@ class ModelWatcher:
         if current is None:
             return about.changes > max(tried_changes, 0)
         latest = self.service.versions.all()[0]
-        # Fewer changes than at the fit: the store was restored from a backup.
+        # There are fewer changes than at the fit, so the store was restored from a backup.
         is_outdated = about.forgotten > current.forgotten or about.changes < latest.changes
         if is_outdated and (about.changes, about.forgotten) != self._last_try:
             return True
         # Count from the last attempt too, so that a model that was rejected or rolled back is not refitted at once.
         new = about.changes - max(latest.changes, tried_changes)
         hours = (time.time() - latest.made_at) / 3600
-        # A small model is refitted when its data has doubled: a new store would wait long for `refit_after` changes.
+        # A small model is refitted when its data has doubled: a new store would wait a long time for `refit_after`
+        # changes.
         enough = min(self.options.refit_after, latest.ratings)
         return new >= enough or (new > 0 and hours >= self.options.refit_every)

@@ -70,7 +70,7 @@ class GuardedRoute(APIRoute):
     """A route that first checks the key and the shape of a body: parsing the body costs more than both checks."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler of FastAPI behind the checks."""
+        """Return FastAPI's handler, called only after the checks."""
         parse_and_call = super().get_route_handler()
         limit = MAX_ENTRIES if self.dependencies else MAX_ENTRIES_WITHOUT_KEY
 

@@ -66,7 +66,7 @@ class ServedModel(NamedTuple):
 
 
 class Service:
-    """Answers requests from the store and the served model."""
+    """Answers requests with data from the store and the served model."""
 
     def __init__(self, store: Store, versions: Versions) -> None:
         self.store = store
@@ -115,7 +115,7 @@ class Service:
         return self.store.info.noun if self._served is None else self._served.recommender.noun_
 
     def current(self) -> ServedModel:
-        """Return the served model without hidden items; the last known ones while the store does not answer."""
+        """Return the served model without hidden items (the last known ones while the store does not answer)."""
         self.served  # noqa: B018  # raises `NoModel` before the store is queried
         return self._with_hidden(self._hidden_items.latest())
 

@@ -19,15 +19,15 @@ from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
 MAX_HEAD = 65_536
-"""Maximum number of bytes of a head: the address and all headers; or of the trailers after a body."""
+"""Maximum number of bytes of a head (the address and all headers), and of the trailers after a body."""
 ACCEPTING = 10.0
-"""Seconds for connections that wait to be accepted; a busy site always has new ones."""
+"""Maximum time in seconds to accept waiting connections; a busy site always has new ones."""
 IDLE = 0.25
-"""Seconds for a request that is on its way on a kept connection."""
+"""Time in seconds to wait for a request that is on its way on a kept-alive connection."""
 RECEIVING = 5.0
-"""Seconds without a byte until a request that was sent in part is given up."""
+"""Time in seconds without a received byte after which an incomplete request is abandoned."""
 LONGEST = 30.0
-"""Seconds after which nothing more is read."""
+"""Time in seconds after which nothing more is read."""
 
 
 class LimitedProtocol(HttpToolsProtocol):

@@ -82,7 +82,7 @@ def _lay_out(terms: list[_Term], by: str) -> tuple[list[BreakdownPart], str, flo
     units = [round(term.value * factor * 10**digits) for term in terms]
     total = round(value * factor * 10**digits)
     absorber = max(range(len(terms)), key=lambda index: (terms[index].kind == "rest", abs(units[index])))
-    units[absorber] += total - sum(units)  # the rest or the largest part hides the rounding error best
+    units[absorber] += total - sum(units)  # the rounding error is least visible in the rest or in the largest part
     lengths = [term.value if term.kind in ("reason", "rest") else 0.0 for term in terms]
     up, down = sum(length for length in lengths if length > 0), -sum(length for length in lengths if length < 0)
     scale = 100 / ((up + down) or 1.0)

@@ -18,7 +18,7 @@ from reelated.web.pages.site import PageRequest, Site, redirect
 
 PAGE_SIZE, MAX_ROWS = 10, 100
 MAX_CELLS = 20_000
-"""Maximum number of a visitor's ratings times rows of their list, because each row is explained by each rating."""
+"""Maximum of a visitor's ratings × rows of the list, because the explanation of a row has a part for each rating."""
 N_DISMISSED_WITH = 10
 """Number of similar items that are excluded along with a dismissed item."""
 
