@@ -75,7 +75,7 @@ def _weights_text(by_type: Mapping[str, float | None]) -> str:
 
 
 def has_no_rating(leftover: Iterable[str], sample: Mapping[str, Iterable[Any]]) -> bool:
-    """Return whether no unknown column can be the rating: none holds numbers other than prices and ids."""
+    """Return whether the rating can be in none of the unknown columns: their only numbers are prices and ids."""
     known = {alias for aliases in (ITEM_ALIASES, USER_ALIASES) for names in aliases.values() for alias in names}
     for name in leftover:
         word = plain(name)

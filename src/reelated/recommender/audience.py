@@ -87,7 +87,7 @@ def candidates(engine: Engine, items: Sequence[int], n: int, by: AudienceBy) -> 
     chosen = [choose_users(engine, item, n, by) for item in items]
     sizes = [len(users) for users, _, _ in chosen]
     users, beyond, usual = (np.concatenate(parts) for parts in zip(*chosen, strict=True))
-    distinct, rows = np.unique(users, return_inverse=True)  # more items of a user cost little
+    distinct, rows = np.unique(users, return_inverse=True)  # scoring more items of one user costs little
     pairs = engine.all_users.take(distinct), rows, np.repeat(items, sizes)
     numbers = engine.numbers(*pairs, "rating" if by == "rating" else "score")
     above = numbers.ratings - engine.mean_ratings[users]

@@ -141,7 +141,7 @@ class Engine:
         return rows._replace(matrix=check_rows(self.models.present[0], rows.matrix))
 
     def scorer(self, rows: WeightedRows, by: By) -> Scorer:
-        """Return the scorer of one number for some rows."""
+        """Return the scorer of scores or of predicted ratings for some rows."""
         model = self.models.for_rows(rows).of(by)
         scorer: Scorer = model.checked_scorer(rows.matrix, by, rows.weights if by == "score" else None)
         return scorer

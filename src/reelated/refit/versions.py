@@ -157,7 +157,7 @@ class Versions:
 
     @property
     def map_file(self) -> Path:
-        """Path of the latest map of the items; its positions are keyed by item id and serve every version."""
+        """Path of the latest map of the items; its positions are keyed by item id, for every version."""
         return self.folder / "map.arrow"
 
     def record(self, outcome: Literal["switched", "refused", "failed"], why: str) -> RefitResult:

@@ -125,7 +125,7 @@ def check_weight(name: str, weight: Any) -> float:
 
 
 def is_storable(value: float) -> bool:
-    """Return whether a number is within the range of the 32 bits of a rating."""
+    """Return whether a number is within the range of float32, the type of a stored rating."""
     return value == 0 or float(_FLOAT32.tiny) <= abs(value) <= float(_FLOAT32.max)
 
 
