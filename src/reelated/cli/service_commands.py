@@ -74,9 +74,7 @@ def serve(
         str | None, typer.Option("--data", envvar="REELATED_DATA", help="Fill an empty store with this SOURCE first.")
     ] = None,
     host: Annotated[str, typer.Option(envvar="REELATED_HOST", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(envvar="REELATED_PORT", min=0, max=65535, help="The port; 0 selects a free one.")
-    ] = 8000,
+    port: Annotated[int, typer.Option(envvar="REELATED_PORT", min=0, max=65535, help="0 picks any free port.")] = 8000,
     workers: Annotated[
         int, typer.Option(envvar="REELATED_WORKERS", min=1, metavar="<int>", help="Number of worker processes.")
     ] = 1,
