@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[1]
 VENV = ROOT / "build" / "lowest"
 DIRECT = ("dependencies", "web", "postgres", "map", "formats", "plot", "spark", "evaluate")
 """The groups that users install; test tools may be the newest."""
+INDIRECT = ("httpx", "pyparsing<3.3")
+"""The test client of older versions of Starlette; Matplotlib before 3.10.7 calls what pyparsing 3.3 deprecates."""
 PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 """How `make test` runs the tests, too."""
 
@@ -33,9 +35,8 @@ def main():
     python = VENV / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-    install = ["-m", "pip", "install", "--quiet", "--constraint", constraints, "--editable", f"{ROOT}[test]"]
-    install.append("httpx")  # the test client of older versions of Starlette needs it
-    subprocess.run([python, *install], check=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--constraint", constraints]
+    subprocess.run([*pip, *INDIRECT, "--editable", f"{ROOT}[docs,test]"], check=True)
     return subprocess.run([python, "-m", "pytest", *PARALLEL, *sys.argv[1:]], cwd=ROOT).returncode
 
 
