@@ -15,6 +15,7 @@ import sys
 import tempfile
 import warnings
 from contextlib import chdir, contextmanager, redirect_stdout
+from importlib.metadata import version
 from pathlib import Path
 from unittest import mock
 
@@ -39,6 +40,8 @@ NOT_RUN = {
     "reelated fit large.parquet": "needs a cluster",
     "reelated batch large.model": "needs a cluster",
 }
+SEARCH = re.compile(r"^\$ reelated tune", re.MULTILINE)
+"""Shows the settings that Optuna proposes; from the same seed, another version proposes others."""
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = typer.main.get_command(app)
 
@@ -119,6 +122,8 @@ def rewritten_in(name, folder):
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_output_in_a_document_is_current(name, tmp_path):
+    if SEARCH.search((PROJECT / name).read_text(encoding="utf-8")) and int(version("optuna").split(".")[0]) < 5:
+        pytest.skip("shows the settings that Optuna 5 proposes")
     assert rewritten_in(name, tmp_path) == (PROJECT / name).read_text(encoding="utf-8"), (
         "the answers have changed: look at them, then run python tests/test_docs.py"
     )

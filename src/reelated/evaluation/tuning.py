@@ -137,7 +137,8 @@ def tune(
     minutes : float, default 5.0
         Time budget in minutes; a running trial is completed.
     trials : int, optional
-        Maximum number of trials. The same seed then gives the same result, unless the time runs out.
+        Maximum number of trials. The same seed and version of Optuna then give the same result, unless the time runs
+        out.
     seed : int, default 0
         Random seed of the hold-out split and the search.
     progress : callable, optional
