@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import Enum, StrEnum
+from importlib import import_module
 from math import inf, isfinite
 from numbers import Integral, Real
 from pathlib import PurePath
@@ -205,6 +206,14 @@ def not_installed(what: str, extra: str) -> InputError:
     """Return the error for a missing optional package."""
     # the package index does not have `reelated` yet, so `pip install reelated[…]` would fail
     return InputError(f"{what} is not installed. In a copy of the repository: pip install '.[{extra}]'")
+
+
+def import_optional(package: str, extra: str, name: str = "") -> Any:
+    """Import an optional package, or raise `InputError` with the command that installs it."""
+    try:
+        return import_module(package)
+    except ImportError:
+        raise not_installed(name or package, extra) from None
 
 
 def plural(count: int, noun: str) -> str:

@@ -36,7 +36,7 @@ from reelated.cli.shared_options import (
 )
 from reelated.cli.show import console, print_about, print_answers, print_json, print_notes
 from reelated.cli.sources import Options, check_source, find_item, fit_source, open_source, read_source
-from reelated.errors import plural, show_bytes
+from reelated.errors import import_optional, plural, show_bytes
 from reelated.formatting import printable
 
 if TYPE_CHECKING:
@@ -120,15 +120,19 @@ def check(source: Source, options: Options, rejects: Rejects = None, form: Form 
 
 
 def _check_picture(output: Path) -> Path:
-    from reelated.cli.pictures import check_picture
+    """Return the output path, or raise an `InputError` if it cannot be written or Matplotlib is missing."""
+    from reelated.plot.saving import check_path
 
-    return check_picture(output)
+    import_optional("matplotlib", "plot")
+    return check_path(output)
 
 
 def _check_map(output: Path) -> Path:
-    from reelated.cli.pictures import check_map
+    """Return the output path, or raise an `InputError` if it cannot be written or openTSNE is missing."""
+    from reelated.plot.saving import check_path
 
-    return check_map(output)
+    import_optional("openTSNE", "map")
+    return check_path(output, (".svg",))
 
 
 @command("Look", "reelated map sample -o map.svg", "map")

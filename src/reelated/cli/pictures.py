@@ -15,9 +15,8 @@ from reelated.cli.sources import Options, find_item, is_model, open_source, read
 from reelated.formatting import printable
 from reelated.map import ItemMap
 from reelated.map import draw as draw_map
-from reelated.map.item_map import check_library
 from reelated.map.labels import Color
-from reelated.plot.saving import FontWarning, check_matplotlib, check_path, write_image
+from reelated.plot.saving import FontWarning, write_image
 from reelated.recommender import Recommender
 
 if TYPE_CHECKING:
@@ -25,12 +24,6 @@ if TYPE_CHECKING:
 
 _SUBJECT_OPTIONS = {"ratings": "", "similarity": "--item", "neighborhood": "--item", "user": "--user"}
 """Kind of plot → the option that selects its subject."""
-
-
-def check_picture(output: Path) -> Path:
-    """Return the output path; raise an `InputError` if it cannot be written or Matplotlib is missing."""
-    check_matplotlib()
-    return check_path(output)
 
 
 def check_usage(kind: Kind, items: list[str] | None, user: str | None, n: int | None) -> None:
@@ -79,12 +72,6 @@ def _draw_fitted(rec: Recommender, kind: Kind, items: list[str], user: str | Non
     if kind == "neighborhood":
         return plot.neighborhood(rec, item_ids[0], **style)
     return plot.ratings(rec, **style) if kind == "ratings" else plot.user(rec, as_user(rec, user), **style)
-
-
-def check_map(output: Path) -> Path:
-    """Return the output path; raise an `InputError` if it cannot be written or openTSNE is missing."""
-    check_library()
-    return check_path(output, (".svg",))
 
 
 def write_map(rec: Recommender, output: Path, color: Color) -> None:

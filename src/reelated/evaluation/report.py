@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from reelated._version import __version__
-from reelated.errors import InputError, not_installed
+from reelated.errors import InputError, import_optional
 from reelated.evaluation.charts import Axes, Point, bars, calibration, scatter
 from reelated.evaluation.protocols.protocol import Protocol
 from reelated.evaluation.result import Evaluation, MetricRow
@@ -65,10 +65,7 @@ def write_report(results: Mapping[str, Evaluation], path: str | Path, protocol: 
 
 def check_report(path: Path) -> Path:
     """Return the path if it is an `.html` file in an existing folder and Jinja is installed, else raise."""
-    try:
-        import jinja2  # noqa: F401
-    except ImportError:
-        raise not_installed("Jinja", "evaluate") from None
+    import_optional("jinja2", "evaluate", "Jinja")
     if path.suffix not in (".html", ".htm") or path.is_dir() or not path.parent.is_dir():
         raise InputError("expected an .html file in a folder that exists.", parameter="report", value=str(path))
     return path

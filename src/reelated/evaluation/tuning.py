@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import polars as pl
 
-from reelated.errors import InputError, check_choice, check_integer, check_number, not_installed
+from reelated.errors import InputError, check_choice, check_integer, check_number, import_optional
 from reelated.evaluation.evaluate import fit_copy, lists_for, predict
 from reelated.evaluation.metrics import rmse
 from reelated.evaluation.scoring import hold_out, liked_mask, score_lists
@@ -174,7 +174,9 @@ def tune(
             time_used = (time.monotonic() - start) / (60 * minutes) if minutes else 1.0
             progress(min(1.0, max(time_used, len(results) / (trials or np.inf))), _best(results, maximize, default)[0])
 
-    study = _study(maximize, seed)
+    # the search learns from its first trial on, because the defaults are a good start
+    sampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=seed)
+    study = optuna.create_study(direction="maximize" if maximize else "minimize", sampler=sampler)
     _begin_with(study, default_model, space, default)
     study.optimize(objective, n_trials=trials, timeout=60 * minutes, callbacks=[report])
     value, settings = _best(results, maximize, default)
@@ -203,20 +205,10 @@ def _role(goal: Goal) -> str:
 
 
 def check_optuna() -> Any:
-    """Return Optuna with its log silenced, or raise an error that says how to install it."""
-    try:
-        import optuna
-    except ImportError:
-        raise not_installed("Optuna", "evaluate") from None
+    """Return Optuna with its log silenced, or raise with the way to install it."""
+    optuna = import_optional("optuna", "evaluate", "Optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
-
-
-def _study(maximize: bool, seed: int) -> Any:
-    """Return an Optuna study that uses its model from the first trial on, because the defaults are a good start."""
-    optuna = check_optuna()
-    sampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=seed)
-    return optuna.create_study(direction="maximize" if maximize else "minimize", sampler=sampler)
 
 
 def _begin_with(study: Any, model: Any, space: Space, value: float) -> None:

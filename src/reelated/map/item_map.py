@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from reelated.errors import InputError, check_integer, library_errors, not_installed
+from reelated.errors import InputError, check_integer, import_optional, library_errors
 from reelated.plot.saving import atomic_write
 from reelated.ratings import Ids
 from reelated.recommender import Recommender
@@ -46,15 +45,6 @@ def lay_out(links: sp.csr_array, start: Places | None = None, *, seed: int = 0) 
     unlinked = np.setdiff1d(np.arange(n_items), linked)
     places[unlinked] = sunflower(len(linked), len(unlinked)) * radius
     return places
-
-
-def check_library() -> Any:
-    """Return openTSNE, or raise an `InputError` that says how to install it."""
-    try:
-        import openTSNE
-    except ImportError:
-        raise not_installed("openTSNE", "map") from None
-    return openTSNE
 
 
 def neighbor_graph(links: sp.csr_array) -> sp.csr_array:
@@ -120,7 +110,7 @@ def has_place(places: Places) -> npt.NDArray[np.bool_]:
 
 def _tsne(graph: sp.csr_array, places: Places, early_iterations: int, iterations: int) -> Places:
     """Run t-SNE (van der Maaten 2014, "Accelerating t-SNE") on one thread, so that the result is reproducible."""
-    library = check_library()
+    library = import_optional("openTSNE", "map")
     affinities = library.affinity.PrecomputedAffinities(sp.csr_matrix(graph))
     embedding = library.TSNEEmbedding(places, affinities, n_jobs=1, theta=0.8)
     if early_iterations:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reelated.errors import InputError, not_installed, plural
+from reelated.errors import InputError, import_optional, plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,15 +19,6 @@ EXTENSIONS = (".png", ".svg")
 
 class FontWarning(UserWarning):
     """A plot has characters that no installed font has; the message lists them."""
-
-
-def check_matplotlib() -> Any:
-    """Return Matplotlib, or raise an `InputError` that says how to install it."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise not_installed("matplotlib", "plot") from None
-    return matplotlib
 
 
 def check_path(path: str | Path, extensions: tuple[str, ...] = EXTENSIONS) -> Path:
@@ -87,7 +78,7 @@ def render(figure: "Figure", kind: str) -> tuple[bytes, set[str]]:
 @contextmanager
 def matplotlib_settings(ours: Callable[[], dict[str, Any]]) -> Iterator[None]:
     """Replace the caller's Matplotlib settings by the defaults and ours."""
-    matplotlib = check_matplotlib()
+    matplotlib = import_optional("matplotlib", "plot")
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(ours())
