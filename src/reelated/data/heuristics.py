@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
@@ -32,25 +32,16 @@ _EXPECTED = "Expected one row for each rating, with a user, an item and a rating
 
 
 # ------------------------------------------------------------------------------------------------- values and ids
-class Suspicion(NamedTuple):
-    """A suspicious value: the code of the issue, a sentence for a note or an issue, and what `read` does."""
-
-    code: str
-    message: str
-    n_rows: int
-    action: str
-
-
-def suspicions(ratings: pl.DataFrame, items: Any = None, scale: Any = None) -> list[Suspicion]:
-    """Return the suspicious values in the tables of a source."""
+def suspicions(ratings: pl.DataFrame, items: Any, scale: Any) -> list[ValidationIssue]:
+    """Return a warning for each kind of value in the tables of a source that may mean something else."""
     found = [] if scale is not None or "event" in ratings.columns else [_sentinel(ratings["rating"].drop_nulls())]
     found += [_odd_ids(ratings[name]) for name in ("user_id", "item_id")]
     if isinstance(items, pl.DataFrame) and "genres" in items.columns:
         found.append(_one_genre(items))
-    return [suspicion for suspicion in found if suspicion is not None]
+    return [issue for issue in found if issue is not None]
 
 
-def _sentinel(rating: pl.Series) -> Suspicion | None:
+def _sentinel(rating: pl.Series) -> ValidationIssue | None:
     """Return the lowest or highest rating if it is frequent and far from the others."""
     if rating.is_empty() or (rating.min() > 0 and rating.max() not in _HIGH_SENTINELS):  # type: ignore[operator]
         return None
@@ -69,27 +60,29 @@ def _sentinel(rating: pl.Series) -> Suspicion | None:
     else:
         return None
     message = f"{plural(count, 'rating')} of {value:g} stand apart and may mean that there is no rating"
-    return Suspicion("sentinel", message, count, Advice.SENTINEL)
+    return ValidationIssue("sentinel", "warning", count, message, Advice.SENTINEL)
 
 
-def _odd_ids(ids: pl.Series) -> Suspicion | None:
-    """Return a suspicion if the ids look like row numbers, or if ids are in scientific notation."""
+def _odd_ids(ids: pl.Series) -> ValidationIssue | None:
+    """Return a suspicion if each row has the next number as its id, or if ids are in scientific notation."""
     if ids.dtype == pl.String:
         lost = ids.str.contains(r"^\d(?:[.,]\d+)?[eE]\+\d+$").fill_null(False)
         if 2 * int(lost.sum()) <= len(ids):
             return None
         message = f"{ids.name} such as {ids.filter(lost)[0]!r} have lost digits, as in a spreadsheet"
-        return Suspicion("lost_digits", message, int(lost.sum()), "takes them as text; export the ids as text.")
+        return ValidationIssue(
+            "lost_digits", "warning", int(lost.sum()), message, "takes them as text; export the ids as text."
+        )
     if ids.dtype != pl.Int64 or len(ids) < _MIN_ROWS:
         return None
     # a few rows are enough to rule this out in nearly all tables
     if not all((rows.diff().drop_nulls() == 1).all() for rows in (ids[:_MIN_ROWS], ids)):
         return None
     message = f"{ids.name} rises by 1 from row to row, as row numbers do"
-    return Suspicion("row_numbers", message, len(ids), Advice.KEEPS_COLUMNS)
+    return ValidationIssue("row_numbers", "warning", len(ids), message, Advice.KEEPS_COLUMNS)
 
 
-def _one_genre(items: pl.DataFrame) -> Suspicion | None:
+def _one_genre(items: pl.DataFrame) -> ValidationIssue | None:
     """Return a suspicion if nearly every item has its own single genre, as with an unknown separator."""
     if items["genres"].dtype != pl.List(pl.String):
         return None
@@ -100,7 +93,7 @@ def _one_genre(items: pl.DataFrame) -> Suspicion | None:
     if n_genres < 5 or 2 * n_genres < len(lists):
         return None
     message = f"{len(lists):,} items have one genre each, and {n_genres:,} genres differ: the column may be no list"
-    return Suspicion("one_genre", message, len(lists), Advice.ONE_GENRE)
+    return ValidationIssue("one_genre", "warning", len(lists), message, Advice.ONE_GENRE)
 
 
 def outlier_ratings(context: ValidationContext) -> Iterator[ValidationIssue]:

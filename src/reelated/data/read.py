@@ -122,7 +122,7 @@ def read(
             name=name,
             noun=tables.noun if noun is None else noun,
         )
-    tables.notes += [f"{suspicion.message}; see reelated.validate" for suspicion in suspected]
+    tables.notes += [f"{issue.message}; see reelated.validate" for issue in suspected]
     for note in tables.notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
     notes = (*tables.notes, *data.notes)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -23,10 +24,8 @@ def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
         return
     for note in context.tables.notes:
         yield ValidationIssue("assumed", "note", 1, f"{_capitalised(note)}.", "applies this.")
-    for code, message, count, action in suspicions(
-        context.valid, context.tables.side_tables.get("items"), context.scale
-    ):
-        yield ValidationIssue(code, "warning", count, f"{_capitalised(message)}.", action)
+    for issue in suspicions(context.valid, context.tables.side_tables.get("items"), context.scale):
+        yield replace(issue, message=f"{_capitalised(issue.message)}.")
     for rule in (*(_EVENT_RULES if context.is_events else _RATING_RULES), implausible_times):
         yield from rule(context)
 
