@@ -614,12 +614,8 @@ def test_a_matrix_that_does_not_fit_its_ids_is_an_error():
         Ratings(*ids, sp.csr_array((3, 2), dtype=np.float32), Scale(1, 5, 1))
 
 
-def test_data_sets_are_frozen_and_tags_make_a_new_one():
-    data, tags = dataset(), pl.DataFrame({"user_id": [1], "item_id": [10], "tag": ["dark"]})
-    tagged = data.with_tags(tags)
-    assert data.tags is None
-    assert tagged.tags is tags
-    assert tagged.ratings is data.ratings
+def test_data_sets_are_frozen():
+    data = dataset()
     with pytest.raises(AttributeError):
         data.name = "other"
 

@@ -143,16 +143,6 @@ class Dataset:
         verb = table_verb(as_polars(ratings).columns, columns, converted.table)
         return replace(data, notes=(*converted.notes, *data.notes), verb=verb, events=events)
 
-    def with_tags(self, tags: pl.DataFrame) -> "Dataset":
-        """Return a copy of the data set with free tags.
-
-        Parameters
-        ----------
-        tags : polars.DataFrame
-            `user_id`, `item_id`, `tag`, `timestamp`.
-        """
-        return replace(self, tags=tags)
-
 
 class TableOptions(NamedTuple):
     """The options of `Dataset.from_frames` that apply to the rows of the table."""
