@@ -7,17 +7,14 @@ from typing import Any, Generic, TypeVar, overload
 import polars as pl
 
 from reelated.formatting import cell_text, cut, html_table, printable
-from reelated.recommender.rows import ItemRow, Prediction, SearchHit, SimilarRow, Truncation, UserRow
+from reelated.recommender.rows import ItemRow, Prediction, Reason, SearchHit, SimilarRow, Truncation, UserRow
 
 Row = TypeVar("Row", bound=ItemRow | UserRow | SimilarRow | SearchHit | Prediction)
-_TYPES: dict[str, Any] = {
-    "title": pl.String, "source": pl.String, "genres": pl.List(pl.String), "liked": pl.Boolean,
-    **dict.fromkeys(("rank", "year", "n_neighbors_used", "common_raters", "n_ratings"), pl.Int64),
-    **dict.fromkeys(("score", "predicted_rating", "adjusted_score", "above_user_mean", "rating"), pl.Float64),
-    **dict.fromkeys(("low", "high", "similarity", "contribution", "other", "match"), pl.Float64),
+_TYPES: dict[Any, Any] = {
+    str: pl.String, bool: pl.Boolean, int: pl.Int64, int | None: pl.Int64, float: pl.Float64, float | None: pl.Float64,
+    tuple[str, ...]: pl.List(pl.String),
 }  # fmt: skip
-"""Types of the columns of tables; ids have the type of the ids in the data."""
-_REASON = ("item_id", "title", "year", "rating", "similarity", "common_raters", "contribution", "liked")
+"""Type of a field of a row → type of the column; ids have the type of the ids in the data."""
 
 
 class Recommendations(Sequence[Row], Generic[Row]):
@@ -87,8 +84,7 @@ class Recommendations(Sequence[Row], Generic[Row]):
 
     def to_polars(self) -> pl.DataFrame:
         """Return a polars table of the rows."""
-        names = [field.name for field in fields(self.row_type)]
-        return pl.DataFrame(self.to_dicts(), schema=_schema(names, self._rows))
+        return pl.DataFrame(self.to_dicts(), schema=_schema(self.row_type, self._rows))
 
     def to_pandas(self) -> Any:
         """Return a pandas table of the rows; needs pandas."""
@@ -127,13 +123,12 @@ class Recommendations(Sequence[Row], Generic[Row]):
         return [name.replace("_", " ") for name in names], cells
 
 
-def _schema(names: list[str], rows: Sequence[Any]) -> dict[str, Any]:
+def _schema(row_type: Any, rows: Sequence[Any]) -> dict[str, Any]:
     """Return the types of a table's columns; ids have the type that they have in the rows."""
-    ids = {
-        name: next((pl.String if isinstance(getattr(row, name), str) else pl.Int64 for row in rows), pl.Null)
-        for name in names
-        if name.endswith("_id")
-    }
-    types = _TYPES | ids
-    types["reasons"] = pl.List(pl.Struct({name: types[name] for name in _REASON if name in types}))
-    return {name: types[name] for name in names}
+    types: dict[str, Any] = {field.name: _TYPES.get(field.type) for field in fields(row_type)}
+    ids = [name for name in types if name.endswith("_id")]
+    types |= {name: next((_TYPES.get(type(getattr(row, name)), pl.Int64) for row in rows), pl.Null) for name in ids}
+    if "reasons" in types:
+        reason = {field.name: _TYPES.get(field.type, types["item_id"]) for field in fields(Reason)}
+        types["reasons"] = pl.List(pl.Struct(reason))
+    return types
