@@ -101,7 +101,8 @@ def _write(recommender: State, folder: Path, with_ratings: bool) -> None:
         "ratings": kept is not None,
         "files": sorted(file.name for file in folder.iterdir()),
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+    text = json.dumps(manifest, indent=1, ensure_ascii=False, default=np.generic.item)  # JSON has no NumPy numbers
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
     write_checksums(folder)
     folder.chmod(0o755 & ~_umask())
 
@@ -120,7 +121,7 @@ def _write_model(folder: Path, name: str, model: Any) -> dict[str, Any]:
     for array in model.arrays:
         _write_array(folder, f"{name}.{array}", getattr(model, array))
     kind = next(kind for kind, cls in MODELS.items() if type(model) is cls)
-    return {"kind": kind, "params": _plain(model.get_params()), "scale": _plain(model.scale_)}
+    return {"kind": kind, "params": model.get_params(), "scale": model.scale_}
 
 
 def _write_csr(folder: Path, name: str, matrix: sp.csr_array) -> None:
@@ -130,15 +131,6 @@ def _write_csr(folder: Path, name: str, matrix: sp.csr_array) -> None:
 
 def _write_array(folder: Path, name: str, array: npt.NDArray[Any]) -> None:
     np.save(folder / f"{name}.npy", np.ascontiguousarray(array))
-
-
-def _plain(value: Any) -> Any:
-    """Turn NumPy's numbers into JSON's."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def load(path: Path, make: Callable[..., Any]) -> Any:
