@@ -20,8 +20,9 @@ import numpy as np
 
 import reelated
 from reelated.evaluation.protocols import PROTOCOLS
-from reelated.recommender import PRESETS, Recommender
+from reelated.recommender import Recommender, textbook
 
+PRESETS = {"default": Recommender, "textbook": textbook}
 N = 50
 TOLERANCE = 1e-6
 

@@ -1,4 +1,4 @@
-"""Presets: the default recommender and the textbook method."""
+"""`textbook`: a recommender with the textbook method."""
 
 from reelated.models import ItemKNN
 from reelated.recommender.recommender import Recommender
@@ -28,7 +28,3 @@ def textbook() -> Recommender:
         dtype="float64",
     )  # fmt: skip
     return Recommender(ranker=None, rater=rater, by="rating", fill_with_popular=False, recency_half_life=None)
-
-
-PRESETS = {"default": Recommender, "textbook": textbook}
-"""Name of a preset, as in `--preset` → function that builds the recommender."""
