@@ -13,6 +13,7 @@ from reelated.data.files import find_files
 from reelated.data.table_reader import read_table
 from reelated.data.text_layout import ColumnSpec
 from reelated.errors import InputError, shorten
+from reelated.formatting import split_list
 from reelated.plot.saving import atomic_write
 from reelated.ratings.columns import RATING_ALIASES, USER_ALIASES, Aliases, match_columns
 from reelated.recommender import Recommender
@@ -61,7 +62,7 @@ def write_rejects(rows: pl.DataFrame, source: str, rejects: Path) -> None:
 
 def as_users(rec: Recommender, text: str) -> list[Any]:
     """Parse `1,2,3`, or a file with one id per line or a column `user_id`; each user is listed once."""
-    users = _users_of_file(text) if Path(text).is_file() else [part.strip() for part in text.split(",") if part.strip()]
+    users = _users_of_file(text) if Path(text).is_file() else split_list(text)
     if not users:
         raise InputError(f"--users {shorten(text)}: expected ids such as 1,2,3, or a file with them.")
     return [rec.user_ids.parse(user) for user in dict.fromkeys(users)]

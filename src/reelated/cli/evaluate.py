@@ -162,14 +162,11 @@ def named(measure: str) -> str:
 
 def _of_lists(rows: list[MetricRow]) -> list[TableColumn]:
     """Return the columns of the ranking metrics: one for `any`, and one for `liked` if the data has ratings."""
-    any_, liked = ({row.measure: row for row in rows if row.relevance == of} for of in BOTH)
-    columns = [TableColumn("metric of the recommended list", [named(measure) for measure in any_], text=True)]
-    if not liked:
-        return [*columns, TableColumn("hit", [_with_interval(row) for row in any_.values()])]
+    any_, liked = ([row for row in rows if row.relevance == of] for of in BOTH)
+    columns = {"rated at all": any_, "liked": liked} if liked else {"hit": any_}
     return [
-        *columns,
-        TableColumn("rated at all", [_with_interval(row) for row in any_.values()]),
-        TableColumn("liked", [_with_interval(liked[measure]) for measure in any_]),
+        TableColumn("metric of the recommended list", [named(row.measure) for row in any_], text=True),
+        *(TableColumn(name, list(map(_with_interval, column))) for name, column in columns.items()),
     ]
 
 

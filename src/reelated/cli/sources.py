@@ -77,11 +77,11 @@ def _model(role: str, model: str, settings: dict[str, Any]) -> Any:
     known = MODELS[model]().get_params() if model != "none" else {}
     for name in settings:
         if name not in known:
-            raise InputError(_unknown(role, model, name))
+            raise InputError(_unknown(role, model, name, known))
     return MODELS[model](**settings)
 
 
-def _unknown(role: str, model: str, name: str) -> str:
+def _unknown(role: str, model: str, name: str, known: dict[str, Any]) -> str:
     """Return the message for an unknown setting, with the model that has it."""
     from reelated.models import MODELS
 
@@ -89,8 +89,7 @@ def _unknown(role: str, model: str, name: str) -> str:
     owners = [other for other in names if other != "none" and name in MODELS[other]().get_params()]
     hint = f" To set it, give --{role} {owners[0]}." if owners else ""
     prefix = "rater__" * (role == "rater")
-    known = [f"{prefix}{own}" for own in (MODELS[model]().get_params() if model != "none" else ())]
-    expected = ", ".join([*known, *sorted(RECOMMENDER_SETTINGS)])
+    expected = ", ".join([*(f"{prefix}{own}" for own in known), *sorted(RECOMMENDER_SETTINGS)])
     return f"--set {shorten(prefix + name)}: expected a setting of {model}: {expected}.{hint}"
 
 
