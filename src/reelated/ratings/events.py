@@ -52,26 +52,20 @@ def weights_of(types: pl.Series, events: EventWeights) -> tuple[pl.Series, list[
     counts = types.value_counts().sort("count", "event", descending=[True, False])
     by_type = {name: weight_of_type(name, events) for name in counts["event"]}
     weights = types.replace_strict(by_type, return_dtype=pl.Float32)
-    counted = [
-        f"{shorten(name)} {plural(n, 'time')}" for name, n in counts.head(8).iter_rows() if by_type[name] is not None
-    ]
-    notes = [] if events is not None else [f"the types of events count {_weights_text(by_type)} ({', '.join(counted)})"]
     unknown = counts.filter(pl.col("event").is_in([name for name, weight in by_type.items() if weight is None]))
-    if len(unknown):
-        listed = ", ".join(f"{shorten(name)} {plural(n, 'time')}" for name, n in unknown.head(8).iter_rows())
-        notes.append(f"left out {plural(int(unknown['count'].sum()), 'event')} of types without a weight ({listed})")
-    return weights, notes
+    listed = (counts if events is None else unknown).head(8).iter_rows()
+    counted = ", ".join(f"{shorten(name)} {plural(n, 'time')}" for name, n in listed)
+    if events is None:
+        others = [f"{shorten(name)} {weight:g}" for name, weight in by_type.items() if weight != 1]
+        return weights, [f"the types of events count {', '.join(['1 each', *others])} ({counted})"]
+    n_unknown = plural(int(unknown["count"].sum()), "event")
+    return weights, [f"left out {n_unknown} of types without a weight ({counted})"] * bool(len(unknown))
 
 
 def weight_of_type(name: str, events: EventWeights) -> float | None:
     """Return the weight of a type of events; None if weights are given and it has none."""
     known = {plain(key): weight for key, weight in (DEFAULT_WEIGHTS if events is None else events).items()}
     return known.get(plain(name), 1.0 if events is None else None)
-
-
-def _weights_text(by_type: Mapping[str, float | None]) -> str:
-    others = {name: weight for name, weight in by_type.items() if weight != 1}
-    return ", ".join(["1 each", *(f"{shorten(name)} {weight:g}" for name, weight in others.items())])
 
 
 def has_no_rating(leftover: Iterable[str], sample: Mapping[str, Iterable[Any]]) -> bool:
