@@ -39,12 +39,15 @@ class MetricSums(NamedTuple):
         """Return the number of entities that have a value, for each metric."""
         return (self.weights > 0).any(axis=0).sum(axis=0)
 
-    def values(self, counts: Numbers | None = None) -> Numbers:
-        """Return the mean of every metric over the splits; a row of `counts` holds the weights of one resample."""
-        counts = np.ones((1, len(self.entities))) if counts is None else counts
+    def values(self) -> Numbers:
+        """Return every metric, the mean over the splits."""
+        return self.resampled(np.ones((1, len(self.entities))))[0]
+
+    def resampled(self, counts: Numbers) -> Numbers:
+        """Return a row of metrics for each resample; a row of `counts` holds how often it has each entity."""
         means = [_means(counts @ totals, counts @ weights, self.roots)
                  for totals, weights in zip(self.totals, self.weights, strict=True)]  # fmt: skip
-        return np.squeeze(np.mean(means, axis=0), axis=0) if len(counts) == 1 else np.mean(means, axis=0)
+        return np.mean(means, axis=0)
 
     def shares(self) -> Numbers:
         """Return the contribution of each entity to each metric (to its square for `rmse`); they sum to the metric."""
@@ -69,8 +72,8 @@ def bootstrap(sums: MetricSums, resamples: int, seed: int, minus: MetricSums | N
     for size in _batch_sizes(resamples, n):
         # multiplicities instead of copied rows: a resample is then one matrix product
         counts = np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(size)]).astype(np.float64)
-        values = np.atleast_2d(sums.values(counts))
-        differences.append(values - np.atleast_2d(minus.values(counts)) if minus else values)
+        values = sums.resampled(counts)
+        differences.append(values - minus.resampled(counts) if minus else values)
     resampled = np.concatenate(differences)
     ends = np.full((2, resampled.shape[1]), np.nan)
     known = np.isfinite(resampled).any(axis=0)
