@@ -5,7 +5,7 @@ can name the line. A result of polars is trusted only if its number of rows agre
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -71,20 +71,21 @@ def read_table(
         text, layout, forms = arrange_text(label, text, spec)
     if spec.trace:
         spec.trace.text, spec.trace.layout = text, layout
-    with _suggest_encoding(bool(notes) and not "".join(layout.names).isascii()):
+    may_be_encoded = bool(notes) and not "".join(layout.names).isascii()
+    with _suggest(may_be_encoded, Advice.ENCODING, " The text is not UTF-8."):
         table, more = _read_layout(label, text, layout, spec)
     return table, notes + forms + more
 
 
 @contextmanager
-def _suggest_encoding(is_doubtful: bool) -> Iterator[None]:
-    """Suggest the option `encoding` if column names that may be in another encoding are unknown."""
+def _suggest(is_likely: bool, remedy: str, reason: str = "") -> Iterator[None]:
+    """Suggest another option if columns are missing and it is the likely remedy."""
     try:
         yield
     except InputError as error:
-        if not is_doubtful or error.remedy not in _MISSING_COLUMNS:
+        if not is_likely or error.remedy not in _MISSING_COLUMNS:
             raise
-        raise error.replace(expected=f"{error.expected} The text is not UTF-8.", remedy=Advice.ENCODING) from None
+        raise error.replace(expected=error.expected + reason, remedy=remedy) from None
 
 
 def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
@@ -127,19 +128,8 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
 def _match(text: bytes, layout: TextLayout, spec: ColumnSpec) -> dict[str, str]:
     """Return the columns to read; for a matrix, the error names the option `layout`."""
     rows = [row.fields or [] for row in rows_at(text, layout, (), range(8)).values()] if spec.is_ratings else []
-    with _suggest_wide(layout.names, rows):
+    with _suggest(matrix_width(layout.names, rows) >= MIN_WIDTH, Advice.WIDE):
         return _with_required(spec, layout, rows).match(layout.names)
-
-
-@contextmanager
-def _suggest_wide(names: Sequence[str], rows: list[list[str]]) -> Iterator[None]:
-    """Suggest the option `layout` if columns are missing in a table that looks like a matrix."""
-    try:
-        yield
-    except InputError as error:
-        if error.remedy in _MISSING_COLUMNS and matrix_width(names, rows) >= MIN_WIDTH:
-            raise error.replace(remedy=Advice.WIDE) from None
-        raise
 
 
 def _with_required(spec: ColumnSpec, layout: TextLayout, rows: list[list[str]]) -> ColumnSpec:
@@ -165,7 +155,7 @@ def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.Da
         else:
             frame, notes = unnested_frame(frame, by_position(spec.columns, tuple(frame.columns)))
         rows = [["" if value is None else str(value) for value in row] for row in frame.head(8).rows()]
-        with _suggest_wide(frame.columns, rows):
+        with _suggest(matrix_width(frame.columns, rows) >= MIN_WIDTH, Advice.WIDE):
             table, more = _as_ratings(label, frame, spec, None)
             table, changes = _with_stripped_ids(table)
     return table, notes + changes + _whole_floats(frame, spec) + more
