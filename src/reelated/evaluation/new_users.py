@@ -137,8 +137,8 @@ def _fit_without(
 ) -> tuple[Recommender, sp.csr_array]:
     """Fit a copy without some users; return it with the ratings of these users."""
     ratings = data.ratings
-    users = np.repeat(np.arange(len(ratings.user_ids)), np.diff(ratings.matrix.indptr))
-    rec = fit_copy(recommender, replace(data, ratings=select(ratings, ~held_out[users])), progress)
+    trained = select(ratings, ~held_out[ratings.user_indices()])
+    rec = fit_copy(recommender, replace(data, ratings=trained), progress)
     if rec.models_.rater is None:
         raise no_rater()
     return rec, ratings.onto(rec.item_ids).matrix[np.flatnonzero(held_out)]

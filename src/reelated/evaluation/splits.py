@@ -122,7 +122,7 @@ def within_users(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0
         Random seed of the choice.
     """
     data = as_dataset(data)
-    return _within(data, _users(data.ratings), "user", share, seed)
+    return _within(data, data.ratings.user_indices(), "user", share, seed)
 
 
 def within_items(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0) -> Split:
@@ -162,7 +162,7 @@ def leave_last_out(data: Dataset | FrameLike, last: int = 1) -> Split:
         raise InputError(
             f"{_missing_times(ratings)}, and no order. Give a column timestamp or order, or split at random."
         )
-    users, counts = _users(ratings), np.diff(ratings.matrix.indptr)
+    users, counts = ratings.user_indices(), np.diff(ratings.matrix.indptr)
     rank = _ranks(users, np.lexsort((times, users)))
     mask = (rank >= counts[users] - last) & (counts[users] > last)
     return hide(data, mask, f"the last {'rating' if last == 1 else f'{last} ratings'} of each user, by {by}")
@@ -211,7 +211,7 @@ def held_out_users(data: Dataset | FrameLike, share: float = 0.1, *, shown: floa
         Random seed of the choice of users and of ratings.
     """
     data = as_dataset(data)
-    ratings, users = data.ratings, _users(data.ratings)
+    ratings, users = data.ratings, data.ratings.user_indices()
     share, shown = check_number("share", share, 0, 1), check_number("shown", shown, 0, 1)
     n_users = len(ratings.user_ids)
     held_out = (np.random.default_rng(seed).permutation(n_users) < round(share * n_users))[users]
@@ -223,10 +223,6 @@ def held_out_users(data: Dataset | FrameLike, share: float = 0.1, *, shown: floa
 def _within(data: Dataset, groups: npt.NDArray[Any], kind: str, share: float, seed: int) -> Split:
     mask = _first_of_each(groups, _shuffled(groups, seed), check_number("share", share, 0, 1))
     return hide(data, mask, f"{share:.0%} of each {kind}'s ratings are hidden at random, seed {seed}")
-
-
-def _users(ratings: Ratings) -> npt.NDArray[np.int64]:
-    return np.repeat(np.arange(ratings.matrix.shape[0]), np.diff(ratings.matrix.indptr))
 
 
 def _shuffled(groups: npt.NDArray[Any], seed: int) -> npt.NDArray[np.int64]:
@@ -261,7 +257,7 @@ def hide(data: Dataset, hidden: Mask, how: str, train: Mask | None = None, shown
         hidden = hidden & (ratings.matrix.data > 0)  # ratings below 0 mean "not interested" and are never hidden
     test = pl.DataFrame(
         {
-            "user_id": ratings.user_ids.take(_users(ratings)[hidden]),
+            "user_id": ratings.user_ids.take(ratings.user_indices()[hidden]),
             "item_id": ratings.item_ids.take(ratings.matrix.indices[hidden]),
             "rating": ratings.matrix.data[hidden],
         }
@@ -274,7 +270,7 @@ def select(ratings: Ratings, keep: Mask) -> Ratings:
     """Return the ratings marked in `keep`, with the ids of the users and items that still have any."""
     if not keep.any():
         raise InputError("All ratings are hidden: nothing is left to learn from. Hide fewer.")
-    users, items = _users(ratings)[keep], ratings.matrix.indices[keep]
+    users, items = ratings.user_indices()[keep], ratings.matrix.indices[keep]
     rows, columns = np.unique(users), np.unique(items)
     indptr = np.concatenate([[0], np.searchsorted(users, rows, side="right")])
     indices, indptr = (part.astype(ratings.matrix.indices.dtype) for part in (np.searchsorted(columns, items), indptr))

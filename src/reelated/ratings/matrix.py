@@ -181,7 +181,7 @@ class Ratings:
         times = self.times
         if times is None:
             return None
-        users = self._users()
+        users = self.user_indices()
         by_time = np.lexsort((times, users))
         users, times = users[by_time], times[by_time]
         last = np.flatnonzero(np.append((np.diff(users) != 0) | (np.diff(times) != 0), True)[: len(users)])
@@ -203,19 +203,24 @@ class Ratings:
         columns = item_ids.indices_of(self.item_ids.values)[self.matrix.indices]
         known = np.flatnonzero(columns >= 0)  # ids ascend in both lists, and so do the columns of a row
         n_users = self.matrix.shape[0]
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(self._users()[known], minlength=n_users))])
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(self.user_indices()[known], minlength=n_users))])
         matrix = canonical_csr(self.matrix.data[known], columns[known], indptr, (n_users, len(item_ids)))
         timestamps, order = (None if values is None else values[known] for values in (self.timestamps, self.order))
         return Ratings(self.user_ids, item_ids, matrix, self.scale, timestamps, order, declared=self.declared)
 
-    def _users(self) -> npt.NDArray[np.int64]:
-        """Return the user number of each rating, parallel to `matrix.data`."""
+    def user_indices(self) -> npt.NDArray[np.int64]:
+        """Return the user number of each rating, parallel to `matrix.data`.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_ratings,)
+        """
         return np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))
 
     def to_polars(self) -> pl.DataFrame:
         """Return the ratings as a table `user_id item_id rating [timestamp] [order]`, by user and item."""
         table: dict[str, Any] = {
-            "user_id": self.user_ids.take(self._users()),
+            "user_id": self.user_ids.take(self.user_indices()),
             "item_id": self.item_ids.take(self.matrix.indices),
             "rating": self.matrix.data,
         }
