@@ -91,8 +91,8 @@ class Ids:
         type_name = type(value).__name__
         name = f"{self.kind}_id"
         if type_name != self.type_name:
-            converted = self._converted(value)
-            hint = "" if converted is None else f" Did you mean {converted!r}?"
+            converted = self.parse(str(value))
+            hint = f" Did you mean {converted!r}?" if converted in self else ""
             expected = f"the {self.kind} ids of this data are of type {self.type_name}, not {type_name}.{hint}"
             raise InputTypeError(expected, parameter=name, value=value)
         expected = f"this {self.kind} is not among the {len(self):,} {self.kind}s of the data."
@@ -109,11 +109,6 @@ class Ids:
         if self.type_name == "int" and len(text) < 20 and str(text).removeprefix("-").isdecimal():
             return int(text)
         return text
-
-    def _converted(self, value: Any) -> Any:
-        """Return the known id that a value of the other type equals after conversion, or None."""
-        converted = self.parse(str(value))
-        return converted if converted in self else None
 
     def indices_of(self, values: pl.Series) -> npt.NDArray[np.int32]:
         """Return the numbers of many ids; −1 where unknown.

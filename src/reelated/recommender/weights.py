@@ -1,24 +1,24 @@
 """The values that models take, and the weights of ratings in the score: age, and confidence in events."""
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated.errors import InputError, check_number
-from reelated.ratings import Ratings, Scale
+from reelated.ratings import Feedback, Ratings, Scale
 from reelated.ratings.events import confidence
 from reelated.ratings.matrix import canonical_csr, filtered_csr
 
 Floats = npt.NDArray[np.float32]
 
 
-def check_recency(recency_half_life: Any, recency_floor: Any) -> tuple[float | None, float]:
-    """Return the checked parameters of ageing, or raise `InputError`."""
+def check_recency(recency_half_life: Any, recency_floor: Any) -> None:
+    """Raise `InputError` for an invalid parameter of ageing."""
     if recency_half_life is not None and check_number("recency_half_life", recency_half_life, 0) == 0:
         raise InputError("expected a number of ratings above 0, or None.", parameter="recency_half_life", value=0)
-    return recency_half_life, check_number("recency_floor", recency_floor, 0, 1)
+    check_number("recency_floor", recency_floor, 0, 1)
 
 
 def recency_weights(ages: npt.NDArray[np.int64], recency_half_life: float, recency_floor: float) -> Floats:
@@ -37,15 +37,15 @@ def weights_of(recommender: Any, ratings: Ratings) -> Floats | None:
     return None if ages is None else recency_weights(ages, recommender.recency_half_life, recommender.recency_floor)
 
 
-def model_scale(scale: Scale, feedback: Literal["explicit", "implicit"]) -> tuple[float, float]:
-    """Return the scale of the models' input values; for events, it ends at the typical weight."""
+def model_scale(scale: Scale, feedback: Feedback) -> tuple[float, float]:
+    """Return the scale of the input values of models; the typical weight of an event is the maximum."""
     if feedback == "explicit" or scale.high <= 0:
         return scale[:2]
     return (0.0, 1.0) if scale.low < scale.high else (1.0, 1.0)
 
 
 def model_values(
-    values: Floats, scale: Scale, feedback: Literal["explicit", "implicit"], weights: Floats | None = None
+    values: Floats, scale: Scale, feedback: Feedback, weights: Floats | None = None
 ) -> tuple[Floats, Floats | None]:
     """Return the input values of models, and the factor of each in the score, 0 for weights below 0."""
     if feedback == "explicit" or scale.high <= 0:

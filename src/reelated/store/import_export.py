@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -50,13 +50,6 @@ class ImportReport:
         return f"{size} are in the store{already}.{scale}"
 
 
-class ImportRun(NamedTuple):
-    """Progress of an import."""
-
-    key: int
-    users_done: int
-
-
 class ImportExport(ItemQueries):
     """Import and export of data sets."""
 
@@ -89,7 +82,7 @@ class ImportExport(ItemQueries):
                 changed = self._write_ratings(connection, batches.table(start, stop, user_keys, item_keys), is_sum)
                 ratings_done = int(data.ratings.matrix.indptr[stop])
                 finished = {"finished_at": int(time.time())} if stop == len(batches.user_ids) else {}
-                update = sa.update(imports).where(imports.c.import_key == run.key)
+                update = sa.update(imports).where(imports.c.import_key == run.import_key)
                 connection.execute(update.values(users_done=stop, ratings_done=ratings_done, **finished))
                 self._increment(connection, "changes", changed)
             changes += changed
@@ -113,10 +106,8 @@ class ImportExport(ItemQueries):
             raise
         return len(table)
 
-    def _begin(
-        self, data: Dataset, fingerprint: str, hidden: Sequence[Any]
-    ) -> tuple[np.ndarray, ImportRun, Scale | None]:
-        """Write catalogue, user attributes and import run; return item keys, progress, and the scale if it changed."""
+    def _begin(self, data: Dataset, fingerprint: str, hidden: Sequence[Any]) -> tuple[np.ndarray, Any, Scale | None]:
+        """Write catalogue, user attributes and import run; return item keys, the run, and the scale if it changed."""
         incoming = data.ratings
         with self._writing() as connection:
             self._ensure_meta(
@@ -147,8 +138,8 @@ class ImportExport(ItemQueries):
         item_keys = np.array([keys[str(item_id)] for item_id in incoming.item_ids.values.to_list()], np.int64)
         return item_keys, run, scale
 
-    def _start_run(self, connection: sa.Connection, name: str, fingerprint: str) -> ImportRun:
-        """Add or resume an import run; a finished one starts from the beginning."""
+    def _start_run(self, connection: sa.Connection, name: str, fingerprint: str) -> Any:
+        """Add or resume an import run and return its row; a finished one starts from the beginning."""
         row = {"fingerprint": fingerprint, "name": name, "started_at": int(time.time())}
         progress = {"users_done": 0, "ratings_done": 0}
         insert = self._insert(imports).on_conflict_do_nothing(index_elements=["fingerprint"])
@@ -158,7 +149,7 @@ class ImportExport(ItemQueries):
             restart = sa.update(imports).where(same, imports.c.finished_at.is_not(None))
             connection.execute(restart.values(progress | {"finished_at": None}))
         query = sa.select(imports.c.import_key, imports.c.users_done).where(same)
-        return ImportRun(*connection.execute(query).one())
+        return connection.execute(query).one()
 
     def _check_compatible(self, data: Dataset, info: StoreInfo) -> None:
         """Raise if a data set is incompatible with the store."""
