@@ -114,6 +114,8 @@ def atomic_write(file: Path) -> Iterator[Path]:
     temporary = file.with_name(f".{file.name}-{os.getpid()}")
     try:
         yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())  # before the rename: after a crash the file is the old or the new one
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)

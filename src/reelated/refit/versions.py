@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import platformdirs
 from pydantic import TypeAdapter
 
 from reelated.errors import InputError
+from reelated.plot.saving import atomic_write
 from reelated.recommender import Recommender
 from reelated.store import Store
 
@@ -224,12 +224,8 @@ class Versions:
     def _write(self, name: str, value: Any) -> None:
         """Write a JSON file durably and atomically."""
         self._make_folder()
-        temporary = self.folder / f".{name}-{os.getpid()}"
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(value, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.folder / f"{name}.json")
+        with atomic_write(self.folder / f"{name}.json") as temporary:
+            temporary.write_text(json.dumps(value), encoding="utf-8")
 
 
 def _try_lock(file: TextIO) -> bool:
