@@ -214,30 +214,18 @@ def as_columns(text: str | None, option: str = "--columns") -> dict[str, str | N
     return {aliases.get(name.strip(), name.strip()): column.strip() or None for name, _, column in pairs}
 
 
-def as_map(text: str | None) -> dict[str, float | None]:
-    """Parse `like=1,dislike=0`; an empty number drops the value."""
-    ratings: dict[str, float | None] = {}
+def as_numbers(text: str | None, option: str, form: str, *, may_be_empty: bool = False) -> dict[str, float | None]:
+    """Parse `like=1,dislike=0`; with `may_be_empty` a number that is left out is None."""
+    numbers: dict[str, float | None] = {}
     for pair in split_list(text):
-        value, equals, number = pair.rpartition("=")
+        name, _, number = (part.strip() for part in pair.rpartition("="))
         try:
-            ratings[value.strip()] = float(number) if number.strip() else None
+            numbers[name] = None if may_be_empty and not number else float(number)
         except ValueError:
-            equals = ""
-        if not equals or not value.strip():
-            raise InputError(f"--map {shorten(pair)}: expected value=rating, such as like=1.")
-    return ratings
-
-
-def as_events(text: str | None) -> dict[str, float]:
-    """Parse `view=1,cart=3`."""
-    weights: dict[str, float] = {}
-    for pair in split_list(text):
-        name, equals, number = pair.rpartition("=")
-        value = as_value(number.strip())
-        if not equals or not name.strip() or not isinstance(value, (int, float)):
-            raise InputError(f"--events {shorten(pair)}: expected type=weight, such as view=1.")
-        weights[name.strip()] = float(value)
-    return weights
+            name = ""
+        if not name:
+            raise InputError(f"{option} {shorten(pair)}: expected {form}.")
+    return numbers
 
 
 def as_scale(text: str | None) -> tuple[float, ...] | None:
@@ -252,9 +240,12 @@ def as_scale(text: str | None) -> tuple[float, ...] | None:
 
 
 _PARSERS: dict[str, Callable[[str | None], Any]] = {
-    "columns": as_columns, "item_columns": partial(as_columns, option="--item-columns"),
-    "scale": as_scale, "map": as_map, "events": as_events,
-}  # fmt: skip
+    "columns": as_columns,
+    "item_columns": partial(as_columns, option="--item-columns"),
+    "scale": as_scale,
+    "map": partial(as_numbers, option="--map", form="value=rating, such as like=1", may_be_empty=True),
+    "events": partial(as_numbers, option="--events", form="type=weight, such as view=1"),
+}
 
 
 def as_settings(texts: list[str] | None) -> dict[str, Any]:
