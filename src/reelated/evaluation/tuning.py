@@ -174,9 +174,7 @@ def tune(
             time_used = (time.monotonic() - start) / (60 * minutes) if minutes else 1.0
             progress(min(1.0, max(time_used, len(results) / (trials or np.inf))), _best(results, maximize, default)[0])
 
-    # the search learns from its first trial on, because the defaults are a good start
-    sampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=seed)
-    study = optuna.create_study(direction="maximize" if maximize else "minimize", sampler=sampler)
+    study = _study(optuna, maximize, seed)
     _begin_with(study, default_model, space, default)
     study.optimize(objective, n_trials=trials, timeout=60 * minutes, callbacks=[report])
     value, settings = _best(results, maximize, default)
@@ -209,6 +207,12 @@ def check_optuna() -> Any:
     optuna = import_optional("optuna", "evaluate", "Optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
+
+
+def _study(optuna: Any, maximize: bool, seed: int) -> Any:
+    """Return a study that learns from its first trial on, because the defaults are a good start."""
+    sampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=seed)
+    return optuna.create_study(direction="maximize" if maximize else "minimize", sampler=sampler)
 
 
 def _begin_with(study: Any, model: Any, space: Space, value: float) -> None:
