@@ -21,13 +21,12 @@ from reelated.recommender import Recommender
 SUFFIXES = (".parquet", ".csv")
 
 
-def check_output(output: Path) -> Path:
-    """Return the output path, or raise an `InputError` if it cannot be written."""
+def check_output(output: Path) -> None:
+    """Raise an `InputError` if the output path cannot be written."""
     if output.suffix not in SUFFIXES:
         raise InputError(f"--output {output}: expected a file that ends in {' or '.join(SUFFIXES)}.")
     if not output.parent.is_dir() or output.is_dir():
         raise InputError(f"--output {output}: expected a file in a folder that exists.")
-    return output
 
 
 def write_batch(tables: Iterable[pl.DataFrame], output: Path) -> int:

@@ -7,7 +7,6 @@ from reelated.recommender.state import State
 
 CANDIDATES = 400
 """Number of candidates: the items with the most ratings, which a new user is likely to know."""
-FloatArray = npt.NDArray[np.float64]
 
 
 def elicitation_order(recommender: State) -> npt.NDArray[np.int64]:

@@ -97,7 +97,6 @@ class Batch(NamedTuple):
 
     indptr: npt.NDArray[np.int64]
     items: npt.NDArray[np.int32]
-    sorted_by: Floats  # a predicted rating before it is clipped; NaN for popular items
     scores: Floats
     ratings: Floats
     n_neighbors_used: npt.NDArray[np.int32]
@@ -134,7 +133,7 @@ class Engine:
         contributions = scorer.contributions(items, sorted_by) if explain else None
         used = scorer.pairs(users, items)[1] if contributions is None else contributions.n_neighbors_used
         scores, ratings, _ = self._both_numbers(rows, users, items, sorted_by, by)
-        return Batch(indptr, items, sorted_by, scores, ratings, used, is_popular, contributions)
+        return Batch(indptr, items, scores, ratings, used, is_popular, contributions)
 
     def checked(self, rows: WeightedRows) -> WeightedRows:
         """Return checked rows for the kernels, which check no bounds; all other methods rely on this check."""

@@ -128,10 +128,10 @@ def with_unrated(data: Dataset) -> Ratings:
 
 def fit_model(
     model: Any, X: sp.csr_array, scale: tuple[float, float], catalogue: Catalogue, progress: Progress | None = None
-) -> Any:
-    """Fit a model to ratings, and to the attributes of items if it uses these; return it."""
+) -> None:
+    """Fit a model to ratings, and to the attributes of items if it uses these."""
     side_info = {"items": catalogue.attributes()} if model.uses_side_info else {}
-    return model.fit(X, scale=scale, progress=progress, **side_info)
+    model.fit(X, scale=scale, progress=progress, **side_info)
 
 
 def fit_notes(rec: State, models: Models, *, has_times: bool) -> Iterator[str]:

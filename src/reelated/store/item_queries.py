@@ -65,10 +65,10 @@ class ItemQueries(InfoQueries):
                 self._write_genres(connection, {key: checked_genres})
         return is_new
 
-    def _write_items(self, connection: sa.Connection, rows: Collection[Mapping[str, Any]]) -> dict[str, int]:
-        """Upsert items; return stored id → key."""
+    def _write_items(self, connection: sa.Connection, rows: Collection[Mapping[str, Any]]) -> None:
+        """Upsert items and their genres."""
         if not rows:
-            return {}
+            return
         insert = self._insert(items)
         values = [
             {name: row.get(name) for name in _OTHER_COLUMNS}
@@ -93,7 +93,6 @@ class ItemQueries(InfoQueries):
         keys = dict(select_in(connection, _KEYS, items.c.item_id, ids))
         genres_of = {keys[text]: row["genres"] for text, row in zip(ids, rows, strict=True) if row["genres"]}
         self._write_genres(connection, genres_of)
-        return keys
 
     def _write_genres(self, connection: sa.Connection, genres_of: Mapping[int, Iterable[str]]) -> None:
         keys = sorted(genres_of)

@@ -12,7 +12,7 @@ from reelated.formatting import cut
 from reelated.recommender.title_search import main_title
 from reelated.web.pages.taste import Taste
 
-PAPER, INK, SOFT, ACCENT, EDGE = "#faf8f4", "#1d1b18", "#635e56", "#b8400e", "#c9c2b5"
+PAPER, INK, SOFT, ACCENT = "#faf8f4", "#1d1b18", "#635e56", "#b8400e"
 N_BARS = 5
 _lock = threading.Lock()  # Matplotlib's caches of fonts are not thread-safe
 
