@@ -1,6 +1,6 @@
 """The command line: each command reads its options, calls the library and prints the result.
 
-The entry point, `main`, maps errors to one message on stderr and an exit code.
+The entry point, `main`, turns an error into a message on stderr and an exit code.
 """
 
 import atexit

@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
+from reelated.atomic import atomic_write
 from reelated.cli.show import print_table
 from reelated.data.files import find_files
 from reelated.data.table_reader import read_table
 from reelated.data.text_layout import ColumnSpec
 from reelated.errors import InputError, shorten
 from reelated.formatting import split_list
-from reelated.plot.saving import atomic_write
 from reelated.ratings.columns import RATING_ALIASES, USER_ALIASES, Aliases, match_columns
 from reelated.recommender import Recommender
 

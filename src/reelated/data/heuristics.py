@@ -64,7 +64,7 @@ def _sentinel(rating: pl.Series) -> ValidationIssue | None:
 
 
 def _odd_ids(ids: pl.Series) -> ValidationIssue | None:
-    """Return a suspicion if each row has the next number as its id, or if ids are in scientific notation."""
+    """Return a suspicion if the ids look like row numbers, or if ids are in scientific notation."""
     if ids.dtype == pl.String:
         lost = ids.str.contains(r"^\d(?:[.,]\d+)?[eE]\+\d+$").fill_null(False)
         if 2 * int(lost.sum()) <= len(ids):

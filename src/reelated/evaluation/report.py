@@ -9,12 +9,12 @@ from typing import Any
 import polars as pl
 
 from reelated._version import __version__
+from reelated.atomic import atomic_write
 from reelated.errors import InputError, import_optional
 from reelated.evaluation.charts import Axes, Point, bars, calibration, scatter
 from reelated.evaluation.protocols.protocol import Protocol
 from reelated.evaluation.result import Evaluation, MetricRow
 from reelated.evaluation.scoring import RELEVANCE
-from reelated.plot.saving import atomic_write
 
 METRICS = {
     "ndcg": ("nDCG", "hits, weighted by rank; 1 is the best possible list"),

@@ -203,7 +203,7 @@ def _role(goal: Goal) -> str:
 
 
 def check_optuna() -> Any:
-    """Return Optuna with its log silenced, or raise with the way to install it."""
+    """Return Optuna with its log silenced, or raise an error that says how to install it."""
     optuna = import_optional("optuna", "evaluate", "Optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from reelated.atomic import atomic_write
 from reelated.errors import InputError, check_integer, import_optional, library_errors
-from reelated.plot.saving import atomic_write
 from reelated.ratings import Ids
 from reelated.recommender import Recommender
 

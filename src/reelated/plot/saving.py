@@ -1,7 +1,6 @@
 """Figures as PNG and SVG files, written atomically."""
 
 import io
-import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reelated.atomic import atomic_write
 from reelated.errors import InputError, import_optional, plural
 
 if TYPE_CHECKING:
@@ -106,16 +106,3 @@ def write_image(file: Path, data: bytes) -> None:
             temporary.write_bytes(data)
     except OSError as error:
         raise InputError(f"cannot be written ({error.strerror}).", parameter="path", value=str(file)) from None
-
-
-@contextmanager
-def atomic_write(file: Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces the file at the end: a reader never sees half a file."""
-    temporary = file.with_name(f".{file.name}-{os.getpid()}")
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())  # before the rename: after a crash the file is the old or the new one
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)

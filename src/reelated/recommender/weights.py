@@ -38,7 +38,7 @@ def weights_of(recommender: Any, ratings: Ratings) -> Floats | None:
 
 
 def model_scale(scale: Scale, feedback: Feedback) -> tuple[float, float]:
-    """Return the scale of the input values of models; the typical weight of an event is the maximum."""
+    """Return the scale of the models' input values; for events, it ends at the typical weight."""
     if feedback == "explicit" or scale.high <= 0:
         return scale[:2]
     return (0.0, 1.0) if scale.low < scale.high else (1.0, 1.0)

@@ -15,8 +15,8 @@ from typing import Any, Literal, TextIO, TypeVar
 import platformdirs
 from pydantic import TypeAdapter
 
+from reelated.atomic import atomic_write
 from reelated.errors import InputError
-from reelated.plot.saving import atomic_write
 from reelated.recommender import Recommender
 from reelated.store import Store
 
