@@ -209,7 +209,7 @@ def item_rows(batch: Batch, query: Query, catalogue: Catalogue, scale: Scale | N
                 n_used,
                 catalogue.source(item, "popular" if is_popular else "model"),
                 reasons,
-                (0.0 if is_popular else total) - sum(reason.contribution for reason in reasons),
+                0.0 if is_popular else total - sum(strongest.contributions[start:stop]),
             )
         )
     return rows
