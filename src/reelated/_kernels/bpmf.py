@@ -23,6 +23,7 @@ from reelated._kernels.posterior import (
     of_group,
     predicted_rating,
     solve,
+    workspace_state,
 )
 from reelated._kernels.simd import LANES, add_dot
 
@@ -72,7 +73,7 @@ def bpmf_pairs(start, stop, rows, pairs, samples, with_variance):
     """
     pairs, moments = Pairs(*(column[start:stop] for column in pairs)), np.zeros((3, stop - start))
     # None for the second state selects a kernel without leave-one-out, which compiles in half the time
-    state, other = empty_state(samples), empty_state(samples) if (pairs.held >= 0).any() else None
+    state, other = workspace_state(samples), empty_state(samples) if (pairs.held >= 0).any() else None
     _bpmf_pairs(rows, pairs, samples, with_variance, state, other, moments)
     means, squares, variances = moments / samples.n_samples
     if with_variance:
@@ -143,7 +144,7 @@ def bpmf_rows(start, stop, rows, samples):
     """Return the predicted ratings of all items for some rows; NaN for items in the row."""
     (_, n_items, D, _), n = samples.item_factors.shape, stop - start
     dense = np.zeros((n, n_items))
-    _bpmf_rows(start, rows, samples, empty_state(samples), aligned(n, D), dense)
+    _bpmf_rows(start, rows, samples, workspace_state(samples), aligned(n, D), dense)
     return dense
 
 

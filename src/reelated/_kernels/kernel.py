@@ -9,16 +9,17 @@ import ctypes
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from threading import RLock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from llvmlite import binding
 
 from reelated._kernels import code_cache
 
+Tuple = TypeVar("Tuple", bound=tuple[Any, ...])
 RESULTS = {"none": None, "int64": ctypes.c_int64, "uint64": ctypes.c_uint64, "float64": ctypes.c_double}
 """What the entry of a kernel returns."""
 SCALARS = {int, float, bool, type(None)}
@@ -86,6 +87,20 @@ def operation(define: Callable[..., Any]) -> Deferred:
     return Deferred(lambda: _compiling().function_type(define, True))
 
 
+class Shared(tuple[Any, ...]):
+    """A named tuple of arrays that many calls pass: its kinds and numbers are collected once."""
+
+    @cached_property
+    def collected(self) -> tuple[Any, list[float]]:
+        values: list[float] = []
+        return (type(self), kinds_of(tuple(self), values)), values
+
+
+def shared(cls: type[Tuple]) -> type[Tuple]:
+    """Make a class of named tuples `Shared`."""
+    return type(cls.__name__, (cls, Shared), {"__module__": cls.__module__, "__doc__": cls.__doc__})
+
+
 class Lazy:
     """A module that is imported at the first use of one of its names."""
 
@@ -108,6 +123,10 @@ def kinds_of(args: tuple[Any, ...], values: list[float]) -> tuple[Any, ...]:
             kinds.append(cls)
             if arg is not None:
                 values.append(arg)
+        elif isinstance(arg, Shared):
+            kind, numbers = arg.collected
+            kinds.append(kind)
+            values.extend(numbers)
         elif isinstance(arg, tuple):
             kinds.append((cls, kinds_of(arg, values)))
         else:

@@ -9,11 +9,12 @@ every array, and a user's state stays in the L1 cache. The last group is padded 
 import functools
 import itertools
 import math
+import threading
 from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.kernel import njit_nogil
+from reelated._kernels.kernel import njit_nogil, shared
 from reelated._kernels.simd import (
     LANES,
     TILE_COLUMNS,
@@ -33,6 +34,7 @@ BATCH = 8
 """Number of ratings added in one pass over the sums, which are then loaded and stored once for all of them."""
 
 
+@shared
 class PosteriorSamples(NamedTuple):
     """The posterior samples of a fit: `G` groups of eight samples."""
 
@@ -51,6 +53,7 @@ class PosteriorSamples(NamedTuple):
     max_ratings: float
 
 
+@shared
 class PosteriorState(NamedTuple):
     """A user's state under eight posterior samples; `solve` computes `factor` and both means from the sums."""
 
@@ -74,6 +77,17 @@ def empty_state(samples, *n_groups):
     state = PosteriorState(np.zeros(1), np.empty(samples.implicit_slope.shape[2]), *parts)
     state.batch[:] = 0.0
     return state
+
+
+_states = threading.local()
+
+
+def workspace_state(samples):
+    """Return this thread's state for samples of this shape; it holds nothing from one call to the next."""
+    shape = samples.implicit_slope.shape[1:3]
+    if shape not in _states.__dict__:
+        _states.__dict__[shape] = empty_state(samples)
+    return _states.__dict__[shape]
 
 
 @functools.cache

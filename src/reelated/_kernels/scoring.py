@@ -3,12 +3,13 @@
 Every function sums in ascending item index, so that a pair alone gets the same score as in a batch.
 """
 
+import threading
 from typing import NamedTuple
 
 import numpy as np
 
 from reelated._kernels.csr import CSR
-from reelated._kernels.kernel import njit_nogil
+from reelated._kernels.kernel import njit_nogil, shared
 from reelated._kernels.simd import LANES, lowest_bit, mask_above, rint, set_zero
 from reelated._kernels.topk import insert_sorted, keep_top_k, write_top_n
 
@@ -29,6 +30,7 @@ class NeighborSums(NamedTuple):
     n_used: np.ndarray
 
 
+@shared
 class ItemGraph(NamedTuple):
     """The item × item matrix by rows and by columns, and the maximum number of neighbours used for an item."""
 
@@ -63,10 +65,12 @@ def scatter_sums(items, values, by_column, sums):
             sums.n_used[i] += 1
 
 
+@shared
 class UserWorkspace(NamedTuple):
-    """Workspace for one user: the value of each item, whether it is rated, and the rated neighbours of an item."""
+    """Workspace for one user: value, place in the row, and whether rated, of each item; rated neighbours of an item."""
 
     values: np.ndarray
+    places: np.ndarray
     rated: np.ndarray
     positions: np.ndarray
     sizes: np.ndarray
@@ -76,8 +80,20 @@ def empty_user_workspace(graph):
     """Allocate the workspace, without a rated item."""
     n_items, dtype = len(graph.by_row.indptr) - 1, graph.by_row.data.dtype
     return UserWorkspace(
-        np.empty(n_items), np.zeros(n_items, np.bool_), np.empty(n_items, np.int64), np.empty(n_items, dtype)
-    )
+        np.empty(n_items), np.empty(n_items, np.int64), np.zeros(n_items, np.bool_), np.empty(n_items, np.int64),
+        np.empty(n_items, dtype),
+    )  # fmt: skip
+
+
+_workspace = threading.local()
+
+
+def _user_workspace(graph):
+    """Return this thread's workspace; kernels that use it leave no item rated."""
+    user, by_row = getattr(_workspace, "user", None), graph.by_row
+    if user is None or len(user.rated) != len(by_row.indptr) - 1 or user.sizes.dtype != by_row.data.dtype:
+        user = _workspace.user = empty_user_workspace(graph)
+    return user
 
 
 @njit_nogil
@@ -159,9 +175,7 @@ def topn_rows(start, stop, rows, graph, item_offset, user_offset, params, item_m
     lengths, items, scores = np.zeros(n_rows, np.int64), np.empty((n_rows, n), np.int32), np.empty((n_rows, n))
     values, options = np.empty(longest), (item_mask, keep_seen, n)
     if 0 < n <= MAX_INSERTION and not params.rating and longest <= graph.max_neighbors_used:
-        _topn_positive(
-            start, rows, graph.by_column, item_offset, user_offset, *options, values, zeros, lengths, items, scores
-        )
+        _topn_positive(start, rows, graph, item_offset, user_offset, *options, values, zeros, lengths, items, scores)
     if n and (lengths < n).any():  # fewer than n positive scores: consider every item that has a score
         sums, user, numbers = empty_sums(len(item_offset)), empty_user_workspace(graph), np.empty(len(item_offset))
         workspace = values, sums, user, numbers, np.empty(n, np.int64), np.empty(n, np.int64)
@@ -173,14 +187,14 @@ def topn_rows(start, stop, rows, graph, item_offset, user_offset, params, item_m
 
 
 @njit_nogil
-def _topn_positive(start, rows, by_column, item_offset, user_offset, item_mask, keep_seen, n, values, zeros, lengths, out_items, out_scores):  # noqa: E501  # fmt: skip
+def _topn_positive(start, rows, graph, item_offset, user_offset, item_mask, keep_seen, n, values, zeros, lengths, out_items, out_scores):  # noqa: E501  # fmt: skip
     """Write the top `n` items of rows by positive scores, all neighbours used."""
     for k in range(len(lengths)):
         u = start + k
         begin, end = rows.indptr[u], rows.indptr[u + 1]
         items = rows.indices[begin:end]
         _values_of(items, rows.data[begin:end], item_offset, user_offset[u], values)
-        _scatter_scores(items, values, by_column, zeros)
+        _scatter_scores(items, values, graph.by_column, zeros)
         _mask_items(items, item_mask, keep_seen, zeros)
         lengths[k] = _drain_top_n(zeros, n, out_items[k], out_scores[k])
 
@@ -250,13 +264,13 @@ def score_pairs(start, stop, rows, pair_rows, pair_items, graph, item_offset, us
     """Return scores and numbers of neighbours used of pairs `start … stop`; fast if they are sorted by row."""
     scores, n_used, user = np.empty(stop - start), np.zeros(stop - start, np.int32), empty_user_workspace(graph)
     pairs = pair_rows[start:stop], pair_items[start:stop]
-    _score_pairs(rows, *pairs, graph.by_row, graph.max_neighbors_used, item_offset, user_offset, params, user, scores, n_used)  # noqa: E501  # fmt: skip
+    _score_pairs(rows, *pairs, graph, item_offset, user_offset, params, user, scores, n_used)
     return scores, n_used
 
 
 @njit_nogil
-def _score_pairs(rows, pair_rows, pair_items, similarity, max_neighbors_used, item_offset, user_offset, params, user, scores, n_used):  # noqa: E501  # fmt: skip
-    current = -1
+def _score_pairs(rows, pair_rows, pair_items, graph, item_offset, user_offset, params, user, scores, n_used):
+    similarity, current = graph.by_row, -1
     for p in range(len(scores)):
         u, i = np.int64(pair_rows[p]), np.int64(pair_items[p])
         if u != current:
@@ -266,7 +280,7 @@ def _score_pairs(rows, pair_rows, pair_items, similarity, max_neighbors_used, it
             for q in range(rows.indptr[u], rows.indptr[u + 1]):
                 user.values[rows.indices[q]], user.rated[rows.indices[q]] = rows.data[q], True
             current = u
-        numerator, weight, n = 0.0, 0.0, strongest_rated(i, similarity, max_neighbors_used, user)
+        numerator, weight, n = 0.0, 0.0, strongest_rated(i, similarity, graph.max_neighbors_used, user)
         for c in range(n):
             j, s = similarity.indices[user.positions[c]], similarity.data[user.positions[c]]
             numerator += s * (user.values[j] - (item_offset[j] + user_offset[u]))
@@ -289,16 +303,12 @@ class Contributions(NamedTuple):
 
 def contributions(items, graph, common, rated_items, values, average, prior):
     """Return the contributions to one user's scores of some items; `values` belong to `rated_items`."""
-    n, user = len(items), empty_user_workspace(graph)
-    row_place, capacity = np.empty(len(user.rated), np.int64), n * min(graph.max_neighbors_used, len(rated_items))
+    n, capacity = len(items), len(items) * min(graph.max_neighbors_used, len(rated_items))
     parts = Contributions(
         np.zeros(n + 1, np.int64), np.empty(capacity, np.int64), np.empty(capacity), np.empty(capacity),
         np.empty(capacity, np.int32), np.zeros(n), np.zeros(n),
     )  # fmt: skip
-    user.rated[rated_items], row_place[rated_items] = True, np.arange(len(rated_items))
-    _contributions(
-        items, graph.by_row, graph.max_neighbors_used, common, values, average, float(prior), row_place, user, parts
-    )
+    _contributions(items, graph, common, rated_items, values, average, float(prior), _user_workspace(graph), parts)
     last = parts.ends[n]
     return parts._replace(
         places=parts.places[:last], similarity=parts.similarity[:last], adds=parts.adds[:last],
@@ -307,14 +317,17 @@ def contributions(items, graph, common, rated_items, values, average, prior):
 
 
 @njit_nogil
-def _contributions(items, graph, max_neighbors_used, common, values, average, prior, row_place, user, parts):
+def _contributions(items, graph, common, rated_items, values, average, prior, user, parts):
+    similarity = graph.by_row
+    for p in range(len(rated_items)):
+        user.rated[rated_items[p]], user.places[rated_items[p]] = True, p
     for k in range(len(items)):
         begin = parts.ends[k]
-        n_used = strongest_rated(np.int64(items[k]), graph, max_neighbors_used, user)
+        n_used = strongest_rated(np.int64(items[k]), similarity, graph.max_neighbors_used, user)
         for c in range(n_used):
             position = user.positions[c]
-            s = np.float64(graph.data[position])
-            parts.places[begin + c], parts.similarity[begin + c] = row_place[graph.indices[position]], s
+            s = np.float64(similarity.data[position])
+            parts.places[begin + c], parts.similarity[begin + c] = user.places[similarity.indices[position]], s
             parts.common[begin + c] = common[position]
             parts.total[k] += s
             parts.weight[k] += abs(s)
@@ -325,6 +338,8 @@ def _contributions(items, graph, max_neighbors_used, common, values, average, pr
             else:
                 parts.adds[c] = 0.0
         parts.ends[k + 1] = begin + n_used
+    for p in range(len(rated_items)):
+        user.rated[rated_items[p]] = False
 
 
 def score_users(i, similarity, by_item, item_offset, user_offset, params):

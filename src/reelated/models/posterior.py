@@ -38,31 +38,31 @@ class PosteriorScorer:
         return kernels.bpmf_user(self.rows.indices, self.rows.data, self.samples)
 
     def pairs(self, rows: Any, items: Any) -> tuple[Numbers, npt.NDArray[np.int32]]:
-        (ratings, _, is_rated), indptr, rows = self.moments(rows, items), self.rows.indptr, np.asarray(rows)
-        return ratings.round(6), (indptr[rows + 1] - indptr[rows] - is_rated).astype(np.int32)
+        ratings, _, is_rated = self.moments(rows, items)
+        lengths = self.rows.indptr[1:] - self.rows.indptr[:-1]
+        return ratings.round(6), (lengths[rows] - is_rated).astype(np.int32)
 
     def moments(
         self, rows: Any, items: Any, *, with_deviation: bool = False
     ) -> tuple[Numbers, Numbers, npt.NDArray[np.bool_]]:
         """Return mean, standard deviation, and whether the row has rated the item, for each pair."""
-        rows, items, one_row = np.asarray(rows, np.int32), np.asarray(items, np.int32), self.matrix.shape[0] == 1
-        by_row = slice(None) if one_row else np.argsort(rows, kind="stable")
+        rows, items = np.asarray(rows, np.int32), np.asarray(items, np.int32)
+        if self.matrix.shape[0] == 1:
+            pairs = kernels.find_pairs(self.rows, rows, items)
+            means, variances = kernels.bpmf_pairs(0, len(rows), self.rows, pairs, self.samples, with_deviation)
+            return self.mean + self.std * means, self.std * np.sqrt(variances), pairs.held >= 0
+        by_row = np.argsort(rows, kind="stable")
         pairs = kernels.find_pairs(self.rows, rows[by_row], items[by_row])
-        is_rated = pairs.held >= 0
 
         def part(start: int, stop: int) -> tuple[Numbers, Numbers]:
             return kernels.bpmf_pairs(start, stop, self.rows, pairs, self.samples, with_deviation)
 
-        if one_row:
-            means, variances = part(0, len(rows))
-            deviations = self.std * np.sqrt(variances) if with_deviation else variances
-            return self.mean + self.std * means, deviations, is_rated
         starts = np.diff(pairs.users, prepend=-1) > 0
         cost = np.where(starts, np.diff(self.matrix.indptr)[pairs.users] + 10.0, 1.0) * self._per_rating
         parts = list(ordered_parallel_map(part, split_by_cost(cost, SLICE) or [(0, 0)]))
         columns = np.concatenate(parts, axis=1)
         unsorted = np.empty((3, len(rows)))
-        unsorted[:, by_row] = *columns, is_rated
+        unsorted[:, by_row] = *columns, pairs.held >= 0
         return self.mean + self.std * unsorted[0], self.std * np.sqrt(unsorted[1]), unsorted[2] > 0
 
     @property
