@@ -1,7 +1,8 @@
 """Numba kernels: arrays in, arrays out; no knowledge of ids or titles, no validation.
 
-Every kernel is serial and releases the GIL; `parallel` runs slices of rows in parallel. A slice owns its rows and its
-workspace, so results are bit-for-bit equal on any number of threads. A change in any file invalidates all cached code.
+Every kernel is serial and, unless it takes only microseconds, releases the GIL; `parallel` runs slices of rows in
+parallel. A slice owns its rows and its workspace, so results are bit-for-bit equal on any number of threads. A change
+in any file invalidates all cached code.
 """
 
 from reelated._kernels.batch_topn import TopNOutput, topn_groups

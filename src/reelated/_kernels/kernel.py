@@ -44,11 +44,13 @@ class Deferred:
 class Kernel(Deferred):
     """A function of arrays, NumPy scalars, numbers, None and tuples of these; it returns a number or None.
 
-    It runs without the GIL. It allocates no arrays: its caller passes those that it writes to. No index is negative.
+    It runs without the GIL, unless it is brief. It allocates no arrays: its caller passes those that it writes to. No
+    index is negative.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], prototype: Callable[..., Any] = ctypes.CFUNCTYPE) -> None:
         super().__init__(lambda: _compiling().function_type(function))
+        self.prototype = prototype
         self.py_func, self.name = function, f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         self.entries: dict[tuple[Any, ...], tuple[Callable[..., bytes], Callable[[bytes], Any]]] = {}
 
@@ -65,7 +67,7 @@ class Kernel(Deferred):
             if kinds not in self.entries:
                 result, entry = code_cache.load(self.name, kinds, load_code) or self._compile(kinds)
                 form = struct.Struct("".join("d" if isinstance(value, float) else "q" for value in values))
-                self.entries[kinds] = form.pack, ctypes.CFUNCTYPE(RESULTS[result], ctypes.c_char_p)(entry)
+                self.entries[kinds] = form.pack, self.prototype(RESULTS[result], ctypes.c_char_p)(entry)
         return self.entries[kinds]
 
     def _compile(self, kinds: tuple[Any, ...]) -> tuple[str, int]:
@@ -78,8 +80,13 @@ class Kernel(Deferred):
 
 
 def njit_nogil(function: Callable[..., Any]) -> Kernel:
-    """Turn a function into a kernel."""
+    """Turn a function into a kernel that runs without the GIL."""
     return Kernel(function)
+
+
+def njit_brief(function: Callable[..., Any]) -> Kernel:
+    """Turn a function of some microseconds into a kernel that keeps the GIL."""
+    return Kernel(function, ctypes.PYFUNCTYPE)  # a thread that releases the GIL may wait for it longer than that
 
 
 def operation(define: Callable[..., Any]) -> Deferred:

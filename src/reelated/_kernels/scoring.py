@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.csr import CSR
-from reelated._kernels.kernel import njit_nogil, shared
+from reelated._kernels.kernel import njit_brief, njit_nogil, shared
 from reelated._kernels.simd import LANES, lowest_bit, mask_above, rint, set_zero
 from reelated._kernels.topk import insert_sorted, keep_top_k, write_top_n
 
@@ -316,7 +316,7 @@ def contributions(items, graph, common, rated_items, values, average, prior):
     )  # fmt: skip
 
 
-@njit_nogil
+@njit_brief
 def _contributions(items, graph, common, rated_items, values, average, prior, user, parts):
     similarity = graph.by_row
     for p in range(len(rated_items)):

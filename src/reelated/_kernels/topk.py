@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.csr import bitset_add, drain_sorted, empty_bitset
-from reelated._kernels.kernel import njit_nogil
+from reelated._kernels.kernel import njit_brief, njit_nogil
 from reelated._kernels.simd import LANES, bits_to_float32, count_reaching, float32_to_bits
 
 
@@ -115,7 +115,7 @@ def top_n_per_segment(indptr, values, n):
     return ends, positions[: ends[-1]]
 
 
-@njit_nogil
+@njit_brief
 def _write_top_n_per_segment(indptr, values, n, ends, positions, sorted_values):
     for k in range(len(indptr) - 1):
         begin, length = ends[k], np.int64(0)
