@@ -16,6 +16,7 @@ import numpy as np
 
 from reelated._kernels.kernel import njit_nogil, shared
 from reelated._kernels.simd import (
+    CACHE_LINE,
     LANES,
     TILE_COLUMNS,
     TILE_ROWS,
@@ -23,6 +24,7 @@ from reelated._kernels.simd import (
     add_outer,
     load_lanes,
     multiply_lanes,
+    prefetch,
     subtract_dot,
     subtract_outer,
 )
@@ -206,6 +208,10 @@ def add_ratings(samples, g, indices, data, state):
         n = BATCH if first + BATCH < len(indices) else len(indices) - first
         for k in range(n):
             load_rating(samples, g, np.int64(indices[first + k]), data[first + k], state.batch, k)
+        for k in range(first + BATCH, len(indices) if len(indices) < first + 2 * BATCH else first + 2 * BATCH):
+            begin = flat_index(samples, np.int64(indices[k]), g)
+            for cell in range(0, D * LANES, CACHE_LINE):  # the next batch, while this one is added
+                prefetch(samples.item_factors, begin + cell)
         for a in range(0, D + 1, TILE_ROWS):
             for c in range(0, a + TILE_ROWS, TILE_COLUMNS):
                 add_outer(state.sums, (a * R + c) * LANES, R * LANES, state.batch, a, c, BATCH, n)

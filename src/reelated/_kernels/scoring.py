@@ -10,7 +10,7 @@ import numpy as np
 
 from reelated._kernels.csr import CSR
 from reelated._kernels.kernel import njit_brief, njit_nogil, shared
-from reelated._kernels.simd import LANES, lowest_bit, mask_above, rint, set_zero
+from reelated._kernels.simd import CACHE_LINE, LANES, lowest_bit, mask_above, prefetch, rint, set_zero
 from reelated._kernels.topk import insert_sorted, keep_top_k, write_top_n
 
 # numerator = values @ S.T;  weight = rated @ abs(S).T;  n_used = rated @ (S != 0).T
@@ -20,6 +20,8 @@ from reelated._kernels.topk import insert_sorted, keep_top_k, write_top_n
 
 MAX_INSERTION = 64
 """The longest list that is kept sorted by insertion during the scan of the scores."""
+PREFETCHED = 256
+"""Weights of a column that are loaded ahead; the processor itself loads the rest of a longer one ahead."""
 
 
 class NeighborSums(NamedTuple):
@@ -226,6 +228,11 @@ def _topn_all(start, rows, graph, item_offset, user_offset, params, item_mask, k
 def _scatter_scores(items, values, by_column, scores):
     """Scatter a user's values to the items that they predict, without weights and counts."""
     for p in range(len(items)):
+        if p + 1 < len(items):
+            begin = by_column.indptr[items[p + 1]]  # the next column's start, while this one is added
+            for ahead in range(0, PREFETCHED, CACHE_LINE):
+                prefetch(by_column.data, begin + ahead)
+                prefetch(by_column.indices, begin + ahead)
         value, begin = values[p], by_column.indptr[items[p]]
         targets, strengths = by_column.indices[begin:], by_column.data[begin:]
         for q in range(by_column.indptr[items[p] + 1] - begin):

@@ -10,6 +10,8 @@ cgutils, ir, types = Lazy("numba.core.cgutils"), Lazy("llvmlite.ir"), Lazy("numb
 
 LANES = 8
 """Number of elements in one vector operation."""
+CACHE_LINE = 16
+"""Number of elements of 32 bits in a cache line."""
 TILE_ROWS, TILE_COLUMNS = 2, 2
 """Rows and columns of the tile of sums that `add_outer` keeps in registers: half of the 16 that AVX2 has."""
 SYMMETRIC_ROWS = 4
