@@ -37,9 +37,11 @@ from reelated.similarity import SimilarityParams, as_kernel_csr, similarity, siz
 from reelated.spark.block_sums import (
     BlockParams,
     Blocks,
+    FindCandidates,
     SumBlocks,
     assemble_neighbors,
     choose_blocks,
+    choose_triangles,
     send_to_blocks,
 )
 from reelated.spark.grouping import cap_ratings, group_rows
@@ -143,23 +145,23 @@ def same(X):
     return X
 
 
-def by_tasks(X, measure, edges, folder, pieces=2):
+def by_tasks(X, measure, blocks, folder, pieces=2):
     """Compute the similarity of a matrix by running the two tasks without Spark."""
     order = np.argsort(-np.bincount(X.indices, minlength=X.shape[1]), kind="stable").astype(np.int32)
     ranked = X[:, order]
     ranked.sort_indices()
-    users = UserRows(pl.Series(np.arange(X.shape[0])), as_kernel_csr(ranked))
-    users = users.take(np.flatnonzero(users.lengths)).sorted_by_activity()
-    blocks, cuts = Blocks(np.array(edges), 0), np.linspace(0, len(users.user_ids), pieces + 1).astype(int)
+    users = UserRows.whole(pl.Series(np.arange(X.shape[0])), as_kernel_csr(ranked))
+    users = users.take(np.flatnonzero(users.activity)).sorted_by_activity()
+    cuts = np.linspace(0, len(users.user_ids), pieces + 1).astype(int)
     cells = [{"body": users.slice(start, stop).pack()} for start, stop in pairwise(cuts) if start < stop]
     send = partial(send_to_blocks, same, blocks, np.arange(len(blocks), dtype=np.int32))
     sent = [{name: column[0] for name, column in cell.items()} for cell in send([Batch(cells)])]
     sent.sort(key=lambda cell: tuple(cell[name] for name in ("block", "band", "ratings", "body")))
     sizes, norms = sizes_and_norms(as_kernel_csr(ranked), X.shape[1])
     params = BlockParams(measure, sizes, norms, order, str(folder), str(X.dtype))
-    done = SumBlocks(blocks, params)([Batch(sent)])
+    done = (FindCandidates if blocks.layouts else SumBlocks)(blocks, params)([Batch(sent)])
     lengths = {cell["block"][0]: np.frombuffer(cell["lengths"][0], np.int64) for cell in done}
-    return assemble_neighbors(folder, blocks, lengths, order, str(X.dtype))
+    return assemble_neighbors(folder, blocks, lengths, params)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -172,11 +174,41 @@ def test_block_sums_give_the_local_similarity_bit_for_bit(dtype, seed, pearson, 
     X.sort_indices()
     measure = SimilarityParams(n_neighbors=n_neighbors, pearson=pearson, positive_only=False, shrinkage=1.0)
     with tempfile.TemporaryDirectory() as folder:
-        values, common = by_tasks(X, measure, [0, 8, 24, 27], Path(folder))
+        values, common = by_tasks(X, measure, Blocks(np.array([0, 8, 24, 27]), 0), Path(folder))
         expected = similarity(X, measure)
         for actual, reference in ((values, expected.values), (common, expected.common)):
             for part in ("indptr", "indices", "data"):
                 np.testing.assert_array_equal(getattr(actual, part), getattr(reference, part))
+
+
+@given(seed=st.integers(0, 2**32 - 1), pearson=st.booleans(), n_neighbors=st.sampled_from([1, 7, 30]))
+def test_triangles_give_the_local_similarity_bit_for_bit(seed, pearson, n_neighbors):
+    rng = np.random.default_rng(seed)
+    n_items = int(rng.integers(800, 1000))
+    # at the high density, much of the most popular items is summed as dense matrices
+    X = sp.random_array((60, n_items), density=rng.choice([0.02, 0.3]), rng=rng, dtype=np.float32, format="csr")
+    X = sp.csr_array(X[:, np.minimum(rng.geometric(0.01, 2 * n_items), n_items) - 1][:, :n_items])
+    X.data[:] = rng.integers(0, 11, X.nnz) / 2
+    X.sort_indices()
+    measure = SimilarityParams(n_neighbors=n_neighbors, pearson=pearson, positive_only=False, shrinkage=1.0)
+    cost = np.arange(n_items, dtype=float)
+    with mock.patch("reelated.similarity.blocked.MAX_BLOCK_ITEMS", 64), tempfile.TemporaryDirectory() as folder:
+        blocks = choose_triangles(cost, measure, (60, X.nnz), 10**9, 2)
+        assert len(blocks) > 3
+        values, common = by_tasks(X, measure, blocks, Path(folder))
+        expected = similarity(X, measure)
+        for actual, reference in ((values, expected.values), (common, expected.common)):
+            for part in ("indptr", "indices", "data"):
+                np.testing.assert_array_equal(getattr(actual, part), getattr(reference, part))
+
+
+def test_triangles_need_rows_in_memory_and_fewer_candidates_than_pairs():
+    measure, cost = SimilarityParams(n_neighbors=10), np.ones(2000)
+    blocks = choose_triangles(cost, measure, (100, 10_000), 10**9, 2)
+    assert blocks.boundaries[[0, -1]].tolist() == [0, 2000]
+    assert (blocks.boundaries[1:] <= [layout.n_padded for layout in blocks.layouts]).all()
+    assert choose_triangles(cost, measure, (100, 10_000), blocks.table_bytes - 1, 2) is None
+    assert choose_triangles(cost, measure, (100, 10_000), 10**9, 100) is None
 
 
 def test_splitting_a_band_into_batches_changes_only_rounding(monkeypatch, tmp_path):
@@ -184,7 +216,7 @@ def test_splitting_a_band_into_batches_changes_only_rounding(monkeypatch, tmp_pa
     X = sp.random_array((60, 19), density=0.5, rng=rng, dtype=np.float32, format="csr")
     X.sort_indices()
     monkeypatch.setattr("reelated.spark.block_sums.BATCH_RATINGS", 20)
-    actual = by_tasks(X, SimilarityParams(), [0, 8, 19], tmp_path, pieces=10)
+    actual = by_tasks(X, SimilarityParams(), Blocks(np.array([0, 8, 19]), 0), tmp_path, pieces=10)
     np.testing.assert_allclose(actual.values.toarray(), similarity(X, SimilarityParams()).values.toarray(), atol=1e-6)
 
 
@@ -210,7 +242,7 @@ def test_the_cap_is_deterministic_and_keeps_shorter_rows():
     many = {"user_id": ["a"] * 50 + ["b"] * 3, "item": [*range(50), 1, 2, 3], "rating": [1.0] * 53}
     users, _ = rows_from(many)
     first, second = cap_ratings(users, 7), cap_ratings(users, 7)
-    assert first.lengths.tolist() == [7, 3]
+    assert first.activity.tolist() == [7, 3]
     assert first.rows.indices.tolist() == second.rows.indices.tolist()
     assert sorted(set(first.rows.indices[:7].tolist())) == first.rows.indices[:7].tolist()
 

@@ -25,7 +25,7 @@ def main() -> None:
     rank = np.empty(X.shape[1], np.int32)
     rank[np.argsort(-np.bincount(X.indices, minlength=X.shape[1]), kind="stable")] = np.arange(X.shape[1])
     layout = blocked.BlockLayout.choose(X.shape[1], 100, pearson=False)
-    ratings = blocked._prepare(as_kernel_csr(X), rank, layout)
+    ratings = blocked.prepare(blocked._sort_rows(as_kernel_csr(X), rank), layout)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.9), layout="constrained")
     draw_rows(left, ratings, X.shape)
     draw_blocks(right, layout)

@@ -28,7 +28,7 @@ from reelated._kernels.bpmf import (
     bpmf_user,
     find_pairs,
 )
-from reelated._kernels.csr import CSR, add_column_stats, check_csr, csr_to_csc
+from reelated._kernels.csr import CSR, add_column_stats, check_csr, copy_prefixes, csr_to_csc
 from reelated._kernels.gibbs import GaussianPrior, cross_products, sample_rows
 from reelated._kernels.kernel import on_compile
 from reelated._kernels.local_ridge import GramMatrix, PairSums, local_ridge_rows
@@ -52,8 +52,24 @@ __all__ = ["CHUNK_USERS", "CSR", "LANES", "Block", "BlockAccumulator", "Contribu
 __all__ += ["GramMatrix", "ItemGraph", "NeighborBuffers", "PairSums", "PosteriorSamples", "ScoreParams"]
 __all__ += ["SimilarityFormula", "SimilarityInputs", "TopNOutput", "add_column_stats", "add_dense_block"]
 __all__ += ["add_dense_products", "add_sparse_products", "add_sparse_rows", "bpmf_contributions", "bpmf_items"]
-__all__ += ["bpmf_pairs", "bpmf_rows", "bpmf_user", "check_csr", "contributions", "count_common", "cross_products"]
-__all__ += ["csr_to_csc", "dense_widths", "fill_dense_block", "finalize", "find_pairs", "gram_rows", "list_user_blocks"]
-__all__ += ["local_ridge_rows", "merge_buffers", "on_compile", "sample_rows", "score_pairs", "score_row", "score_users"]
-__all__ += ["select_neighbors", "similarity_rows", "sort_rows", "top_n", "top_n_per_segment", "topn_groups"]
+__all__ += ["bpmf_pairs", "bpmf_rows", "bpmf_user", "check_csr", "contributions", "copy_prefixes", "count_common"]
+__all__ += ["cross_products", "csr_to_csc", "dense_widths", "fill_dense_block", "finalize", "find_pairs", "gram_rows"]
+__all__ += [
+    "list_user_blocks",
+    "local_ridge_rows",
+    "merge_buffers",
+    "on_compile",
+    "sample_rows",
+    "score_pairs",
+    "score_row",
+]
+__all__ += [
+    "score_users",
+    "select_neighbors",
+    "similarity_rows",
+    "sort_rows",
+    "top_n",
+    "top_n_per_segment",
+    "topn_groups",
+]
 __all__ += ["topn_rows", "truncate_rows"]

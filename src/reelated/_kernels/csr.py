@@ -63,6 +63,21 @@ def add_column_stats(rows, sizes, squares):
 
 
 @njit_nogil
+def copy_prefixes(rows, chosen, limit, indptr, indices, data):
+    """Copy the entries of the chosen rows in columns below `limit`; return how many."""
+    filled = np.int64(0)
+    for r in range(len(chosen)):
+        indptr[r] = filled
+        p, end = rows.indptr[chosen[r]], rows.indptr[chosen[r] + 1]
+        while p < end and rows.indices[p] < limit:
+            indices[filled], data[filled] = rows.indices[p], rows.data[p]
+            filled += 1
+            p += 1
+    indptr[len(chosen)] = filled
+    return filled
+
+
+@njit_nogil
 def csr_to_csc(rows, indptr, indices, data):
     """Convert CSR to CSC, rows ascending in each column; `indptr` must be all zeros, with one spare element."""
     # scipy.sparse.csr_array.tocsc() as a counting sort: two passes over the entries

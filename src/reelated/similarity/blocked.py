@@ -51,9 +51,13 @@ class BlockLayout(NamedTuple):
             boundaries.append(min(low + min(max(x, lanes), MAX_BLOCK_ITEMS), end))
         return cls(tuple(boundaries), padded_length(n_neighbors + max(n_neighbors // 5, lanes)), moments)
 
+    def part(self, start: int, stop: int) -> "BlockLayout":
+        """Return the layout of some of the blocks."""
+        return self._replace(boundaries=self.boundaries[start : stop + 1])
+
     @property
     def n_padded(self) -> int:
-        """The number of items, padded to a multiple of eight."""
+        """The number of items, padded to a multiple of eight, up to the end of the last block."""
         return self.boundaries[-1]
 
     @property
@@ -121,11 +125,8 @@ def blocked_similarity(
     """
     layout = BlockLayout.choose(len(sizes), n_neighbors, formula.pearson)
     order, rank = popularity_rank(sizes)
-    padding = layout.n_padded - len(sizes)  # items without raters
-    by_popularity = (np.pad(part, (0, padding)) for part in (sizes[order], norms[order], order))
-    inputs = kernels.SimilarityInputs(formula, *by_popularity)
-    buffers = _empty_buffers(layout, n_neighbors)
-    _fill(buffers, _prepare(by_user, rank, layout), layout, inputs, pair_sums, progress)
+    inputs = kernels.SimilarityInputs(formula, sizes[order], norms[order], order)
+    buffers = fill_buffers(_sort_rows(by_user, rank), layout, inputs, n_neighbors, pair_sums, progress)
 
     lengths = np.minimum(buffers.filled.sum(axis=0), n_neighbors)[rank]
     indptr = to_indptr(lengths)
@@ -135,9 +136,28 @@ def blocked_similarity(
     return lengths, *out
 
 
-def _prepare(by_user: kernels.CSR, rank: npt.NDArray[np.int32], layout: BlockLayout) -> PreparedRatings:
-    """Renumber and sort the ratings, and fill the dense block."""
-    rows = _sort_rows(by_user, rank)
+def fill_buffers(
+    rows: kernels.CSR,
+    layout: BlockLayout,
+    inputs: kernels.SimilarityInputs,
+    n_neighbors: int,
+    pair_sums: kernels.PairSums | None = None,
+    progress: Progress | None = None,
+) -> kernels.NeighborBuffers:
+    """Return the strongest neighbours from the pairs of the layout's items with more popular ones.
+
+    Rows and inputs are in the order of the blocks: rows by descending activity, items by descending popularity.
+    """
+    padding = max(layout.n_padded - len(inputs.sizes), 0)  # items without raters
+    by_popularity = (np.pad(part, (0, padding)) for part in (inputs.sizes, inputs.norms, inputs.order))
+    padded = kernels.SimilarityInputs(inputs.formula, *by_popularity)
+    buffers = _empty_buffers(layout, n_neighbors)
+    _fill(buffers, prepare(rows, layout), layout, padded, pair_sums, progress)
+    return buffers
+
+
+def prepare(rows: kernels.CSR, layout: BlockLayout) -> PreparedRatings:
+    """Fill the dense block from rows in the order of the blocks."""
     dense, prefix_lengths = empty_dense_block(rows, layout.n_padded)
 
     def factor(sparse: npt.NDArray[np.float32]) -> Factor:
@@ -197,14 +217,15 @@ def _fill(
     progress: Progress | None,
 ) -> None:
     """Add and select block after block on all threads."""
-    block_of = np.repeat(np.arange(len(layout.boundaries) - 1), np.diff(layout.boundaries)).astype(np.int32)
+    # 0 for items before the first block
+    block_of = np.searchsorted(layout.boundaries, np.arange(layout.n_padded), side="right").astype(np.int32)
     starts, users, offsets = kernels.list_user_blocks(ratings.rows, ratings.prefix_lengths, block_of)
     workspaces = _workspaces(buffers, layout)
     cancel_event = Event()
 
     def process(b: int, _: int) -> None:
         part = slice(starts[b], starts[b + 1])
-        block = kernels.Block(layout.boundaries[b], layout.boundaries[b + 1], users[part], offsets[part])
+        block = kernels.Block(layout.boundaries[b - 1], layout.boundaries[b], users[part], offsets[part])
         workspace = sums, counts, moments, own_buffers = workspaces.get()
         try:
             for k, (left, right) in enumerate(ratings.factors):
@@ -223,7 +244,7 @@ def _fill(
         finally:
             workspaces.put(workspace)
 
-    parallel_for(process, [(b, b + 1) for b in range(len(starts) - 1)], progress, cancel_event)
+    parallel_for(process, [(b, b + 1) for b in range(1, len(layout.boundaries))], progress, cancel_event)
 
 
 def _keep_sums(

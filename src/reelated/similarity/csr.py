@@ -35,6 +35,14 @@ def take_rows(rows: kernels.CSR, chosen: npt.NDArray[np.integer[Any]]) -> kernel
     return kernels.CSR(indptr, rows.indices[positions], rows.data[positions])
 
 
+def take_prefixes(rows: kernels.CSR, chosen: npt.NDArray[np.integer[Any]], limit: int) -> kernels.CSR:
+    """Return the entries of the chosen rows in columns below `limit`; their indices have 16 bits if they fit."""
+    size, dtype = int(np.diff(rows.indptr)[chosen].sum()), np.uint16 if limit <= 2**16 else rows.indices.dtype
+    indptr, indices, data = np.empty(len(chosen) + 1, np.int64), np.empty(size, dtype), np.empty(size, rows.data.dtype)
+    filled = kernels.copy_prefixes(rows, chosen, int(limit), indptr, indices, data)
+    return kernels.CSR(indptr, indices[:filled], data[:filled])
+
+
 def as_csc(rows: kernels.CSR, n_columns: int, index_dtype: str = "int32") -> kernels.CSR:
     """Return the columns of a matrix as rows, with row numbers of `index_dtype`."""
     indptr = np.zeros(n_columns + 2, np.int64)

@@ -1,23 +1,33 @@
-"""Compute the item × item sums in blocks of items: send rows to blocks, sum each in a task, assemble the shards."""
+"""Find neighbours in blocks of items: send the users' rows to blocks, and add up each block in a task."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated.errors import InputError, TooLarge, show_bytes
-from reelated.similarity import Similarity, SimilarityParams, as_item_matrix, as_kernel_csr
-from reelated.similarity.blocked import empty_dense_block, fill_dense_values, padded_length
+from reelated.errors import TooLarge, show_bytes
+from reelated.similarity import Similarity, SimilarityParams, as_kernel_csr
+from reelated.similarity.blocked import BlockLayout, empty_dense_block, fill_buffers, fill_dense_values, padded_length
+from reelated.similarity.neighbors import SCANS_PER_PRODUCT
 from reelated.spark.grouping import GroupedRatings
+from reelated.spark.shards import (
+    PARTS,
+    Lengths,
+    count_candidates,
+    merge_candidates,
+    read_neighbors,
+    shard_path,
+    write_array,
+    write_candidates,
+    write_neighbors,
+)
 from reelated.spark.tasks import Batches, grouped_records, map_partitions, partition_keys, records
 from reelated.spark.user_rows import UserRows
 
@@ -29,6 +39,8 @@ CACHE_BYTES = 2_000_000
 """Size of the part of a table that a batch is added to at once; it fits into the cache of a core."""
 
 
+CANDIDATE_BYTES, PAIR_BYTES, PART_BYTES = 12, 8, 16
+"""Size of a candidate neighbour, of the sums of a pair, and of a rating in the rows that a task receives."""
 BLOCKS_PER_CORE = 3
 """Minimum number of blocks per core, so that all cores finish at about the same time."""
 
@@ -38,6 +50,7 @@ class Blocks(NamedTuple):
 
     boundaries: npt.NDArray[np.int64]  # shape (n_blocks + 1,); all but the last are multiples of eight
     table_bytes: int  # size of the largest table
+    layouts: tuple[BlockLayout, ...] = ()  # of each block, if its task adds only pairs with more popular items
 
     def __len__(self) -> int:
         return len(self.boundaries) - 1
@@ -68,25 +81,50 @@ def choose_blocks(cost: npt.NDArray[np.float64], bytes_per_item: int, memory: in
     return Blocks(np.array(boundaries, np.int64), padded_length(int(np.diff(boundaries).max())) * bytes_per_item)
 
 
+def choose_triangles(
+    cost: npt.NDArray[np.float64], measure: SimilarityParams, size: tuple[int, int], memory: int, n_cores: int
+) -> Blocks | None:
+    """Split the items into blocks whose tasks add each pair once, from rows in memory, as on one machine.
+
+    `size` is the number of users and of ratings. Return None if a task would need more than `memory` bytes, or if the
+    candidates that all tasks write are larger than the tables of all pairs.
+    """
+    layout = BlockLayout.choose(len(cost), min(len(cost), measure.n_neighbors or len(cost)), measure.pearson)
+    n_blocks, edges = BLOCKS_PER_CORE * n_cores, np.array(layout.boundaries)
+    n_bytes = layout.bytes + layout.prepared_bytes(*size) + size[1] * PART_BYTES
+    if n_bytes > memory or n_blocks * layout.capacity * CANDIDATE_BYTES > len(cost) * PAIR_BYTES:
+        return None
+    total_cost = cost + np.arange(len(cost)) / SCANS_PER_PRODUCT
+    cumulative = np.concatenate([[0.0], np.cumsum(total_cost)])[np.minimum(edges, len(cost))]
+    shares = np.searchsorted(cumulative, np.linspace(0, cumulative[-1], n_blocks + 1))
+    layouts = tuple(layout.part(start, stop) for start, stop in pairwise(np.unique(shares).tolist()))
+    boundaries = np.minimum([0, *(part.n_padded for part in layouts)], len(cost))
+    return Blocks(boundaries.astype(np.int64), n_bytes, layouts)
+
+
 def send_to_blocks(
     transform: Transform, blocks: Blocks, keys: npt.NDArray[np.int32], batches: Batches
 ) -> Iterator[dict[str, list[Any]]]:
-    """Task: send each user's transformed row to every block that contains one of its items."""
+    """Task: send each user's transformed row to every block that contains one of its items.
+
+    Only its ratings of items before the end of the block are sent if the other pairs belong to other blocks.
+    """
     n_items, block_of = int(blocks.boundaries[-1]), blocks.block_of_item
+    ends = blocks.boundaries[1:] if blocks.layouts else np.full(len(blocks), n_items)
     for record in records(batches):
         users = UserRows.unpack([record["body"]])
-        rows = as_kernel_csr(transform(users.matrix(n_items)))
-        for band, members in activity_bands(UserRows(users.user_ids, rows)):
+        users = users._replace(rows=as_kernel_csr(transform(users.matrix(n_items))))
+        for band, members in [(0, users)] if blocks.layouts else activity_bands(users):
             for block, positions in enumerate(rows_by_block(members.rows, block_of)[0]):
                 if len(positions):
-                    cell = members if len(positions) == len(members.user_ids) else members.take(positions)
+                    cell = members.take(positions, ends[block])
                     counts = {"block": [block], "band": [band], "ratings": [len(cell.rows.data)]}
                     yield {"key": [int(keys[block])], **counts, "body": [cell.pack()]}
 
 
 def activity_bands(users: UserRows) -> Iterator[tuple[int, UserRows]]:
     """Split users, sorted by descending activity, into bands: the numbers of ratings between two powers of two."""
-    bands = 20 - np.minimum(np.log2(users.lengths).astype(np.int64), 20)
+    bands = 20 - np.minimum(np.log2(users.activity).astype(np.int64), 20)
     boundaries = [0, *(np.flatnonzero(np.diff(bands)) + 1).tolist(), len(bands)]
     for start, stop in pairwise(boundaries):
         if start < stop:
@@ -163,21 +201,25 @@ class SumBlocks:
         return lengths
 
 
-PARTS = ("indices", "data", "common")
-"""The arrays of a shard."""
+@dataclass(frozen=True)
+class FindCandidates:
+    """Task: add the pairs of a block with more popular items, and write the strongest neighbours among them.
 
+    The block's rows are in memory. Both items of a pair are neighbours of each other.
+    """
 
-def shard_path(folder: str, block: int, name: str) -> Path:
-    """Return the file of one array of a block."""
-    return Path(folder) / f"{block:06}.{name}.npy"
+    blocks: Blocks
+    params: BlockParams
 
-
-def write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write an array atomically: Spark may run a task again, or twice at once."""
-    temporary = path.with_name(f"{path.name}.{uuid4().hex}")
-    with temporary.open("wb") as file:
-        np.save(file, array)
-    os.replace(temporary, path)
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        measure, sizes, norms, order, folder = self.params[:5]
+        inputs = kernels.SimilarityInputs(measure.formula, sizes, norms, order)
+        for (block,), cells in grouped_records(batches, "block"):
+            rows = UserRows.unpack([cell["body"] for cell in cells]).sorted_by_activity().rows
+            layout = self.blocks.layouts[block]
+            buffers = fill_buffers(rows, layout, inputs, min(len(order), measure.n_neighbors or len(order)))
+            lengths = write_candidates(folder, block, buffers)
+            yield {"block": [block], "lengths": [lengths.astype(np.int64).tobytes()]}
 
 
 def batch_cells(cells: Iterable[dict[str, Any]]) -> Iterator[UserRows]:
@@ -200,53 +242,24 @@ def send_rows(rows: GroupedRatings, transform: Transform, blocks: Blocks) -> Any
     return map_partitions(rows.frame, task, "key int, block int, band int, ratings long, body binary")
 
 
-def sum_blocks(cells: Any, blocks: Blocks, params: BlockParams) -> dict[int, npt.NDArray[np.int64]]:
-    """Sum all blocks on the executors; return the number of neighbours of each item of each block."""
+def sum_blocks(cells: Any, blocks: Blocks, params: BlockParams) -> Lengths:
+    """Process all blocks on the executors; return the number of neighbours that each wrote for each item."""
     # sorted, so that floating-point sums do not depend on the order in which cells arrive
     shuffled = cells.repartition(len(blocks), "key").sortWithinPartitions("block", "band", "ratings", "body")
-    results = map_partitions(shuffled, SumBlocks(blocks, params), "block int, lengths binary").collect()
+    task = FindCandidates(blocks, params) if blocks.layouts else SumBlocks(blocks, params)
+    results = map_partitions(shuffled, task, "block int, lengths binary").collect()
     return {block: np.frombuffer(lengths, np.int64) for block, lengths in results}
 
 
-# ------------------------------------------------------------------------------------------------ on the driver
-def read_shard(folder: Path, block: int, name: str) -> npt.NDArray[Any]:
-    """Memory-map an array that a task wrote; raise if the driver does not see the file."""
-    file = shard_path(str(folder), block, name)
-    if not file.is_file():
-        expected = "the executors have written to it, but the driver does not see their files."
-        remedy = "Expected a folder of a file system that all machines share."
-        raise InputError(expected, parameter="path", value=str(folder.parent), remedy=remedy)
-    return np.asarray(np.load(file, mmap_mode="r"))
-
-
-def assemble_neighbors(
-    folder: Path, blocks: Blocks, lengths: dict[int, npt.NDArray[np.int64]], order: npt.NDArray[np.int32], dtype: str
-) -> Similarity:
-    """Write the rows of all shards in item order into `folder` and return them memory-mapped."""
-    items_of = {block: order[slice(*blocks.boundaries[block : block + 2])] for block in lengths}
-    row_lengths = np.zeros(len(order), np.int64)
-    for block, sizes in lengths.items():
-        row_lengths[items_of[block]] = sizes
-    indptr = np.concatenate([[0], np.cumsum(row_lengths)])
-    arrays = {}
-    for name, array_type in zip(PARTS, ("int32", dtype, "int32"), strict=True):
-        arrays[name] = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", array_type, (int(indptr[-1]),))
-        for block, sizes in lengths.items():
-            offsets = indptr[items_of[block]] - (np.cumsum(sizes) - sizes)
-            arrays[name][np.arange(sizes.sum()) + np.repeat(offsets, sizes)] = read_shard(folder, block, name)
-            shard_path(str(folder), block, name).unlink()
-    return Similarity(*(as_item_matrix(arrays[name], arrays["indices"], indptr) for name in ("data", "common")))
-
-
-def assemble_matrix(
-    folder: Path, block_numbers: Iterable[int], blocks: Blocks, order: npt.NDArray[np.int32], name: str
-) -> Any:
-    """Return an item × item matrix in item order, from the shards of some blocks."""
-    matrix = None
-    for block in block_numbers:
-        rows = read_shard(folder, block, name)
-        if matrix is None:
-            matrix = np.zeros((len(order), len(order)), rows.dtype)
-        matrix[order[slice(*blocks.boundaries[block : block + 2])]] = rows
-        shard_path(str(folder), block, name).unlink()
-    return matrix
+def assemble_neighbors(folder: Path, blocks: Blocks, lengths: Lengths, params: BlockParams) -> Similarity:
+    """Return the neighbours of all items in item order, memory-mapped from `folder`."""
+    if blocks.layouts:
+        n_items = len(params.order)
+        n_kept = min(n_items, params.measure.n_neighbors or n_items)
+        rows = merge_candidates(folder, lengths, n_items, n_kept)
+        return write_neighbors(folder, count_candidates(lengths, n_items, n_kept), rows, params.order, params.dtype)
+    row_lengths = np.zeros(len(params.order), np.int64)
+    for block, sizes in lengths.items():  # a block without ratings has no shard
+        row_lengths[slice(*blocks.boundaries[block : block + 2])] = sizes
+    rows = read_neighbors(folder, blocks.boundaries, lengths)
+    return write_neighbors(folder, row_lengths, rows, params.order, params.dtype)

@@ -116,20 +116,21 @@ def group_rows(table: pl.DataFrame) -> tuple[UserRows, int]:
     items, values = table["item"].to_numpy(), table["rating"].to_numpy()
     n_repeated = int(((np.diff(items) == 0) & (np.diff(user) == 0)).sum())
     starts = np.flatnonzero(np.diff(user, prepend=-1))
-    return UserRows(table["user_id"].gather(starts), CSR(np.append(starts, len(items)), items, values)), n_repeated
+    rows = CSR(np.append(starts, len(items)), items, values)
+    return UserRows.whole(table["user_id"].gather(starts), rows), n_repeated
 
 
 def cap_ratings(users: UserRows, max_ratings: int) -> UserRows:
     """Sample `max_ratings` ratings of users with more; the sample depends only on the user's id and row length."""
     mask = np.ones(len(users.rows.data), np.bool_)
-    for user in np.flatnonzero(users.lengths > max_ratings):
+    for user in np.flatnonzero(users.activity > max_ratings):
         start, stop = users.rows.indptr[user], users.rows.indptr[user + 1]
         # seeded by crc32, since Python salts `hash` in each process
         rng = np.random.default_rng([zlib.crc32(str(users.user_ids[int(user)]).encode()), stop - start])
         mask[start:stop] = False
         mask[start + rng.choice(stop - start, max_ratings, replace=False)] = True
     indptr = np.concatenate([[0], np.cumsum(mask)])[users.rows.indptr]
-    return UserRows(users.user_ids, CSR(indptr, users.rows.indices[mask], users.rows.data[mask]))
+    return UserRows.whole(users.user_ids, CSR(indptr, users.rows.indices[mask], users.rows.data[mask]))
 
 
 def pack_by_bucket(

@@ -28,15 +28,17 @@ from reelated.similarity import (
 from reelated.similarity.ridge import as_weights
 from reelated.spark.block_sums import (
     BlockParams,
+    Blocks,
     Transform,
-    assemble_matrix,
     assemble_neighbors,
     choose_blocks,
+    choose_triangles,
     row_bytes,
     send_rows,
     sum_blocks,
 )
 from reelated.spark.grouping import GroupedRatings, Numbers, count_cores, sum_over_users
+from reelated.spark.shards import assemble_matrix
 
 
 class FitContext(NamedTuple):
@@ -93,9 +95,10 @@ def knn_values(knn: ItemKNN, lengths: Numbers, mean_ratings: float, X: sp.csr_ar
 
 
 def item_totals(transform: Transform, X: sp.csr_array) -> Numbers:
-    """Return the number of ratings, the sum of squared values and the number of additions of each item."""
+    """Return each item's number of ratings, sum of squares, and partners and more popular partners in its rows."""
     lengths = np.diff(X.indptr)
-    terms = np.ones(X.nnz), np.square(transform(X).data, dtype=np.float64), np.repeat(lengths, lengths)
+    partners, before = np.repeat(lengths, lengths), np.arange(X.nnz) - np.repeat(X.indptr[:-1], lengths)
+    terms = np.ones(X.nnz), np.square(transform(X).data, dtype=np.float64), partners, before
     return np.stack([np.bincount(X.indices, term, X.shape[1]) for term in terms])
 
 
@@ -108,6 +111,24 @@ class NeighborSearch(NamedTuple):
     read_sums: Callable[[str], npt.NDArray[Any]]
 
 
+def split_items(
+    rows: GroupedRatings,
+    measure: SimilarityParams,
+    dtype: str,
+    costs: Numbers,
+    memory: int,
+    *,
+    need_all_pairs: bool,
+) -> Blocks:
+    """Choose the blocks of items: each pair is added once if possible, otherwise by the blocks of both items."""
+    n_cores, (partners, before) = count_cores(rows.frame.sparkSession), costs
+    if dtype == "float32" and measure.n_neighbors is not None and not need_all_pairs:
+        blocks = choose_triangles(before, measure, (rows.n_users, rows.n_ratings), memory, n_cores)
+        if blocks is not None:
+            return blocks
+    return choose_blocks(partners, row_bytes(rows.n_items, measure, np.dtype(dtype).itemsize), memory, n_cores)
+
+
 def find_neighbors(
     rows: GroupedRatings,
     transform: Transform,
@@ -117,18 +138,18 @@ def find_neighbors(
     saved_sums: tuple[str, ...] = (),
 ) -> NeighborSearch:
     """Find the neighbours of every item on the executors."""
-    sizes, squares, cost = sum_over_users(rows, partial(item_totals, transform), 3)
+    totals = sum_over_users(rows, partial(item_totals, transform), 4)
+    sizes, squares, costs = *totals[:2], totals[2:]
     norms, order = np.sqrt(squares), rows.items.order
-    bytes_per_item = row_bytes(rows.n_items, measure, np.dtype(dtype).itemsize)
-    blocks = choose_blocks(cost, bytes_per_item, context.memory, count_cores(rows.frame.sparkSession))
+    blocks = split_items(rows, measure, dtype, costs, context.memory, need_all_pairs=bool(saved_sums))
     context.progress(0.2)
     params = BlockParams(measure, sizes.astype(np.int64), norms, order, str(context.folder), dtype, saved_sums)
     lengths = sum_blocks(send_rows(rows, transform, blocks), blocks, params)
     context.progress(0.9)
-    similarity = assemble_neighbors(context.folder, blocks, lengths, order, dtype)
+    similarity = assemble_neighbors(context.folder, blocks, lengths, params)
 
     def read_sums(name: str) -> npt.NDArray[Any]:
-        return assemble_matrix(context.folder, lengths, blocks, order, name)
+        return assemble_matrix(context.folder, blocks.boundaries, lengths, order, name)
 
     return NeighborSearch(similarity, in_item_order(norms, rows), in_item_order(params.sizes, rows), read_sums)
 

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 from pyspark.sql import functions as sql
 
 from reelated.errors import check_memory, show_bytes
@@ -11,18 +10,17 @@ from reelated.models import EASE, ItemKNN
 from reelated.models.estimator import clone
 from reelated.recommender import Recommender
 from reelated.similarity import SimilarityParams
-from reelated.spark.block_sums import Transform, choose_blocks, row_bytes, send_rows
+from reelated.spark.block_sums import Transform, send_rows
 from reelated.spark.cluster_fit import TASK_MEMORY, as_recommender, models_to_fit
 from reelated.spark.grouping import (
     GroupedRatings,
     count_buckets,
-    count_cores,
     group_by_user,
     pack_by_bucket,
     rank_items,
     sum_over_users,
 )
-from reelated.spark.models import ease_values, item_totals, prepare_knn
+from reelated.spark.models import ease_values, item_totals, prepare_knn, split_items
 from reelated.spark.rating_table import Columns, rating_table, scan_items
 from reelated.spark.tasks import small_batches
 
@@ -152,12 +150,11 @@ def _model_cost(model: Any, rows: GroupedRatings, n_parts: int, memory: int) -> 
     else:
         _, transform = prepare_knn(rows, model, scale)
         measure, n_sums = model.similarity_params(), BIAS_SUMS if "residual" in model.similarity else 2
-    cost = sum_over_users(rows, partial(item_totals, transform), 3)[2] * n_parts
-    spark = rows.frame.sparkSession
-    bytes_per_item = row_bytes(n_items, measure, np.dtype(model.dtype).itemsize)
-    blocks = choose_blocks(cost, bytes_per_item, memory, count_cores(spark))
+    costs = sum_over_users(rows, partial(item_totals, transform), 4)[2:] * n_parts
+    all_rows = rows._replace(n_users=rows.n_users * n_parts, n_ratings=rows.items.n_ratings)
+    blocks = split_items(all_rows, measure, model.dtype, costs, memory, need_all_pairs=isinstance(model, EASE))
     n_bytes, n_ratings = _shuffled(send_rows(rows, transform, blocks))
-    sum_bytes = count_buckets(spark, rows.items.n_ratings) * n_items * 8 * (3 + n_sums)
+    sum_bytes = count_buckets(rows.frame.sparkSession, rows.items.n_ratings) * n_items * 8 * (4 + n_sums)
     replication = n_ratings / max(rows.n_ratings, 1)
     return ModelCost(str(model), len(blocks), blocks.table_bytes, replication, n_bytes * n_parts + sum_bytes)
 

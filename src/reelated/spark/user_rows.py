@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from reelated._kernels import CSR
 from reelated.ratings.matrix import canonical_csr
-from reelated.similarity import take_rows
+from reelated.similarity import take_prefixes
 
 CELL_RATINGS = 250_000
 """Approximate number of ratings in a cell; a user's row is never split."""
@@ -19,26 +19,27 @@ COMPRESSION = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
 class UserRows(NamedTuple):
-    """Rows of ratings (CSR) with the ids of their users."""
+    """Rows of ratings (CSR) with the ids of their users; a cell for a block of items may hold parts of rows."""
 
     user_ids: pl.Series
+    activity: npt.NDArray[np.int32]  # number of ratings in the whole row of each user
     rows: CSR
 
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Number of ratings of each user."""
-        return np.diff(self.rows.indptr)
+    @classmethod
+    def whole(cls, user_ids: pl.Series, rows: CSR) -> "UserRows":
+        """Return whole rows."""
+        return cls(user_ids, np.diff(rows.indptr).astype(np.int32), rows)
 
     def matrix(self, n_items: int) -> sp.csr_array:
         return canonical_csr(self.rows.data, self.rows.indices, self.rows.indptr, (len(self.user_ids), n_items))
 
-    def take(self, users: npt.NDArray[np.integer[Any]]) -> "UserRows":
-        """Return the rows at the given positions."""
-        return UserRows(self.user_ids.gather(users), take_rows(self.rows, users))
+    def take(self, users: npt.NDArray[np.integer[Any]], limit: int = 2**31 - 1) -> "UserRows":
+        """Return the ratings of items below `limit` in the rows at the given positions."""
+        return UserRows(self.user_ids.gather(users), self.activity[users], take_prefixes(self.rows, users, limit))
 
     def sorted_by_activity(self) -> "UserRows":
-        """Sort by descending number of ratings, then by id: the summation order of the local engine."""
-        users = pl.DataFrame({"user_id": self.user_ids, "n": self.lengths}).with_row_index("position")
+        """Sort by descending activity, then by id: the summation order of the local engine."""
+        users = pl.DataFrame({"user_id": self.user_ids, "n": self.activity}).with_row_index("position")
         return self.take(users.sort("n", "user_id", descending=[True, False])["position"].to_numpy())
 
     def chunks(self) -> Iterator["UserRows"]:
@@ -52,12 +53,13 @@ class UserRows(NamedTuple):
         indptr, indices, data = self.rows
         low, high = indptr[start], indptr[stop]
         rows = CSR(indptr[start : stop + 1] - low, indices[low:high], data[low:high])
-        return UserRows(self.user_ids[start:stop], rows)
+        return UserRows(self.user_ids[start:stop], self.activity[start:stop], rows)
 
     def pack(self) -> bytes:
         offsets = pa.array(self.rows.indptr.astype(np.int32))
         lists = (pa.ListArray.from_arrays(offsets, pa.array(part)) for part in self.rows[1:])
-        return pack(pa.table([self.user_ids.to_arrow(), *lists], ["user_id", "items", "values"]))
+        columns = {"user_id": self.user_ids.to_arrow(), "activity": self.activity}
+        return pack(pa.table(columns | dict(zip(("items", "values"), lists, strict=True))))
 
     @classmethod
     def unpack(cls, cells: Iterable[bytes]) -> "UserRows":
@@ -67,7 +69,7 @@ class UserRows(NamedTuple):
         lengths = items.value_lengths().to_numpy()
         indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         rows = CSR(indptr, *(part.flatten().to_numpy(zero_copy_only=False) for part in (items, values)))
-        return cls(pl.Series(pl.from_arrow(table["user_id"])), rows)
+        return cls(pl.Series(pl.from_arrow(table["user_id"])), table["activity"].to_numpy(), rows)
 
 
 def pack(table: pa.Table) -> bytes:
