@@ -33,6 +33,7 @@ from reelated import spark as cluster
 from reelated.cli.cluster import check_table
 from reelated.cli.commands import app
 from reelated.errors import InputError, TooLarge
+from reelated.ratings import Scale
 from reelated.similarity import SimilarityParams, as_kernel_csr, similarity, sizes_and_norms
 from reelated.spark.block_sums import (
     BlockParams,
@@ -45,8 +46,8 @@ from reelated.spark.block_sums import (
     send_to_blocks,
 )
 from reelated.spark.grouping import cap_ratings, group_rows
-from reelated.spark.rating_table import rating_files
-from reelated.spark.user_rows import UserRows
+from reelated.spark.rating_table import count_ratings, rating_files, sum_counts
+from reelated.spark.user_rows import UserRows, unpack
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning:pyspark"),
@@ -238,6 +239,44 @@ def test_repeated_ratings_are_counted():
     assert rows_from({"user_id": ["a", "a", "a", "b"], "item": [1, 1, 1, 1], "rating": [1, 2, 3, 4]})[1] == 2
 
 
+@given(seed=st.integers(0, 2**32 - 1), text=st.booleans())
+def test_ratings_in_any_order_are_grouped_into_sorted_rows(seed, text):
+    rng = np.random.default_rng(seed)
+    users, items = np.nonzero(rng.random((9, 30)) < 0.3)
+    table = pl.DataFrame({"user_id": users * 10**12, "item": items.astype(np.int32), "rating": rng.random(len(users))})
+    table = table.with_columns(
+        pl.col("rating").cast(pl.Float32), pl.col("user_id").cast(pl.String if text else pl.Int64)
+    )
+    ordered = table.sort("user_id", "item")
+    (user_ids, activity, rows), n_repeated = group_rows(table.sample(fraction=1, shuffle=True, seed=seed))
+    assert n_repeated == 0
+    assert user_ids.to_list() == ordered["user_id"].unique(maintain_order=True).to_list()
+    assert np.repeat(user_ids.to_numpy(), activity).tolist() == ordered["user_id"].to_list()
+    assert rows.indices.tolist() == ordered["item"].to_list()
+    assert rows.data.tolist() == ordered["rating"].to_list()
+
+
+def test_counts_of_files_equal_counts_of_tables():
+    schema = {"user_id": pl.Int64, "item_id": pl.String, "rating": pl.Float32}
+    ratings = [
+        (1, "a", 4.3),
+        (2, "a", 4.3),
+        (2, "b", 1.0),
+        (None, "b", 1.0),
+        (3, None, 2.0),
+        (4, "b", None),
+        (5, "c", 9.0),
+    ]
+    table = pl.DataFrame([*ratings, (6, "c", float("nan"))], schema, orient="row")
+    counts = table.group_by("item_id", "rating", anonymous=pl.col("user_id").is_null()).agg(n=pl.len().cast(pl.Int64))
+    cells = [{"body": cell["body"][0]} for cell in count_ratings(np.arange(3), table.to_arrow().to_batches(3))]
+    scale = Scale(1, 4.3, 0.1)  # float32 has no 4.3
+    for (found,) in (sum_counts(scale, True, [Batch(cells)]), sum_counts(scale, False, counts.to_arrow().to_batches())):
+        items, ratings = (pl.DataFrame(unpack(found[name][0])) for name in ("items", "ratings"))
+        assert dict(items.iter_rows()) == {"a": 2, "b": 3, "c": 2, None: 1}
+        assert dict(ratings.group_by("fault").agg(pl.sum("n")).iter_rows()) == {0: 3, 1: 4, 2: 1}
+
+
 def test_the_cap_is_deterministic_and_keeps_shorter_rows():
     many = {"user_id": ["a"] * 50 + ["b"] * 3, "item": [*range(50), 1, 2, 3], "rating": [1.0] * 53}
     users, _ = rows_from(many)
@@ -378,7 +417,7 @@ def files(spark, tmp_path_factory):
 
 def test_files_are_fitted_like_any_other_table(files, tmp_path):
     _, frame = files
-    assert len(rating_files(frame, None, 2).frame.collect()) == 5
+    assert len(rating_files(frame, None, 2).groups) == 5
     fitted = [
         Recommender.load(cluster.fit(table, ItemKNN(), tmp_path / name))
         for name, table in (("files", frame), ("table", frame.where("stars > 0")))

@@ -15,7 +15,6 @@ from reelated import _kernels as kernels
 from reelated.errors import TooLarge, show_bytes
 from reelated.similarity import Similarity, SimilarityParams, as_kernel_csr
 from reelated.similarity.blocked import BlockLayout, empty_dense_block, fill_buffers, fill_dense_values, padded_length
-from reelated.similarity.neighbors import SCANS_PER_PRODUCT
 from reelated.spark.grouping import GroupedRatings
 from reelated.spark.shards import (
     PARTS,
@@ -41,15 +40,17 @@ CACHE_BYTES = 2_000_000
 
 CANDIDATE_BYTES, PAIR_BYTES, PART_BYTES = 12, 8, 16
 """Size of a candidate neighbour, of the sums of a pair, and of a rating in the rows that a task receives."""
-BLOCKS_PER_CORE = 3
-"""Minimum number of blocks per core, so that all cores finish at about the same time."""
+BLOCKS_PER_CORE, TRIANGLES_PER_CORE = 3, 2
+"""Number of blocks per core, so that all cores finish at about the same time; more if tables need more."""
+SCAN_COST = 2.0
+"""The number of additions that take the time of reading the sums of a pair."""
 
 
 class Blocks(NamedTuple):
     """Ranges of items by descending popularity, one task each."""
 
     boundaries: npt.NDArray[np.int64]  # shape (n_blocks + 1,); all but the last are multiples of eight
-    table_bytes: int  # size of the largest table
+    table_bytes: int  # size of the largest table, or of a task's rows and sums
     layouts: tuple[BlockLayout, ...] = ()  # of each block, if its task adds only pairs with more popular items
 
     def __len__(self) -> int:
@@ -90,11 +91,11 @@ def choose_triangles(
     candidates that all tasks write are larger than the tables of all pairs.
     """
     layout = BlockLayout.choose(len(cost), min(len(cost), measure.n_neighbors or len(cost)), measure.pearson)
-    n_blocks, edges = BLOCKS_PER_CORE * n_cores, np.array(layout.boundaries)
+    n_blocks, edges = TRIANGLES_PER_CORE * n_cores, np.array(layout.boundaries)
     n_bytes = layout.bytes + layout.prepared_bytes(*size) + size[1] * PART_BYTES
     if n_bytes > memory or n_blocks * layout.capacity * CANDIDATE_BYTES > len(cost) * PAIR_BYTES:
         return None
-    total_cost = cost + np.arange(len(cost)) / SCANS_PER_PRODUCT
+    total_cost = cost + SCAN_COST * np.arange(len(cost))
     cumulative = np.concatenate([[0.0], np.cumsum(total_cost)])[np.minimum(edges, len(cost))]
     shares = np.searchsorted(cumulative, np.linspace(0, cumulative[-1], n_blocks + 1))
     layouts = tuple(layout.part(start, stop) for start, stop in pairwise(np.unique(shares).tolist()))
@@ -238,7 +239,8 @@ def batch_cells(cells: Iterable[dict[str, Any]]) -> Iterator[UserRows]:
 
 def send_rows(rows: GroupedRatings, transform: Transform, blocks: Blocks) -> Any:
     """Return the users' transformed rows as cells, each for one block of items."""
-    task = partial(send_to_blocks, transform, blocks, partition_keys(rows.frame.sparkSession, len(blocks)))
+    keys = partition_keys(rows.frame.sparkSession, len(blocks))[::-1]  # the last block takes longest and starts first
+    task = partial(send_to_blocks, transform, blocks, keys)
     return map_partitions(rows.frame, task, "key int, block int, band int, ratings long, body binary")
 
 

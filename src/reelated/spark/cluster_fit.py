@@ -27,13 +27,13 @@ from reelated.recommender.fitting import (
 )
 from reelated.recommender.storage import folder_beside
 from reelated.similarity import MAX_GRAM_BYTES
-from reelated.spark.grouping import GroupedRatings, count_cores, group_by_user
+from reelated.spark.grouping import GroupedRatings, group_by_user
 from reelated.spark.models import FitContext, fit_bias_model, fit_ease, fit_knn, gram_bytes
 from reelated.spark.rating_table import Columns, RatedItems, rating_files, rating_table, scan_items
-from reelated.spark.tasks import ParquetFiles, small_batches
+from reelated.spark.tasks import ParquetFiles, count_cores, small_batches
 
 TASK_MEMORY = "1GB"
-"""Default maximum size of a task's table."""
+"""Default maximum size of a task's rows and sums, or of its table."""
 
 
 def fit(
@@ -75,7 +75,8 @@ def fit(
         Maximum number of ratings used per user; a longer row is sampled with a fixed seed. By default
         all are used.
     task_memory : int or str, default "1GB"
-        Maximum size of a task's table; in addition, a task holds about 500 MB of rows.
+        Maximum size of a task's rows and sums. If all rows do not fit, a slower method holds about 500 MB of rows, and
+        tables of at most this size.
     name : str, default "ratings"
         The name of the data set.
     noun : str, default "item"
@@ -93,7 +94,7 @@ def fit(
     InputError
         The data, a parameter or the folder cannot be used, or the model cannot be fitted on a cluster.
     TooLarge
-        A task's table or the item × item matrix of `EASE` exceeds the memory limit.
+        A task's table, or the item × item matrix of `EASE` exceeds the memory limit.
     """
     rec, memory = as_recommender(model), check_memory("task_memory", task_memory)
     check_integer("max_ratings_per_user", max_ratings_per_user, 1, none=True)

@@ -9,22 +9,30 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 import scipy.sparse as sp
 from pyspark import StorageLevel, TaskContext
-from pyspark.sql import functions as sql
 
+from reelated import _kernels as kernels
 from reelated._kernels import CSR
 from reelated.errors import InputError, plural
 from reelated.ratings import Ids
+from reelated.similarity import as_csc
 from reelated.spark.rating_table import RatedItems
-from reelated.spark.tasks import Batches, ParquetFiles, grouped_records, map_partitions, partition_keys, records
+from reelated.spark.tasks import (
+    Batches,
+    ParquetFiles,
+    buckets_of,
+    count_cores,
+    grouped_records,
+    map_partitions,
+    partition_keys,
+    rebatched,
+    records,
+)
 from reelated.spark.user_rows import UserRows, pack, unpack
 
 BUCKET_RATINGS = 2_000_000
 """Approximate number of ratings in a bucket of users, which one task groups by user."""
-TABLE_ROWS = 1_000_000
-"""Minimum number of ratings that a task collects before it distributes them over buckets."""
 DRIVER_SUMS = 4_000_000
 """Maximum number of partial sums that the driver adds itself, which saves a shuffle; 32 MB."""
 CHUNK_ITEMS = 1 << 16
@@ -66,21 +74,12 @@ def pack_buckets(
     keys: npt.NDArray[np.int32], ranked: RankItems | None, batches: Batches
 ) -> Iterator[dict[str, list[Any]]]:
     """Task: distribute ratings over buckets of users, as packed cells; ranks replace the ids of items."""
-    for table in rebatched(batches, TABLE_ROWS):
+    for table in map(pl.DataFrame, rebatched(batches)):
         if ranked is not None:
             table = table.select(pl.exclude("item_id"), item=ranked[1][ranked[0].indices_of(table["item_id"])])
         bucketed = table.with_columns(bucket=buckets_of(table["user_id"], len(keys)))
         for (bucket,), ratings in sorted(bucketed.partition_by("bucket", as_dict=True, include_key=False).items()):
             yield {"bucket": [int(keys[bucket])], "body": [pack(ratings.to_arrow())]}
-
-
-def buckets_of(user_ids: pl.Series, n: int) -> pl.Series:
-    """Return the bucket of each user, the same in every process (Python salts `hash`)."""
-    if user_ids.dtype == pl.Int64:
-        mixed = user_ids.to_numpy().astype(np.uint64) * np.uint64(0x9E37_79B9_7F4A_7C15)
-        return pl.Series((mixed >> np.uint64(32)) % np.uint64(n))
-    distinct = user_ids.unique()
-    return user_ids.replace_strict(distinct, [zlib.crc32(text.encode()) % n for text in distinct])
 
 
 def group_cells(max_ratings: int | None, batches: Batches) -> Iterator[dict[str, list[Any]]]:
@@ -95,29 +94,25 @@ def group_cells(max_ratings: int | None, batches: Batches) -> Iterator[dict[str,
             repeated = 0
 
 
-def rebatched(batches: Batches, size: int) -> Iterator[pl.DataFrame]:
-    """Join the batches of a partition into tables of at least `size` rows; the last may be smaller."""
-    buffer: list[pa.RecordBatch] = []
-    n = 0
-    for batch in batches:
-        buffer.append(batch)
-        n += batch.num_rows
-        if n >= size:
-            yield pl.DataFrame(pa.Table.from_batches(buffer))
-            buffer, n = [], 0
-    if n:
-        yield pl.DataFrame(pa.Table.from_batches(buffer))
-
-
 def group_rows(table: pl.DataFrame) -> tuple[UserRows, int]:
     """Group a table `user_id item rating` into rows sorted by id; also return the number of repeated ratings."""
-    table = table.sort("user_id", "item")
-    user = table["user_id"].rle_id().to_numpy()
-    items, values = table["item"].to_numpy(), table["rating"].to_numpy()
-    n_repeated = int(((np.diff(items) == 0) & (np.diff(user) == 0)).sum())
-    starts = np.flatnonzero(np.diff(user, prepend=-1))
-    rows = CSR(np.append(starts, len(items)), items, values)
-    return UserRows.whole(table["user_id"].gather(starts), rows), n_repeated
+    user_ids, items, n = table["user_id"].unique().sort(), table["item"].to_numpy(), len(table)
+    users, n_items = Ids(user_ids, "user").indices_of(table["user_id"]), int(items.max(initial=0)) + 1
+    # two counting sorts, by user and by item
+    by_user = as_csc(CSR(np.arange(n + 1), users, table["rating"].to_numpy()), len(user_ids))
+    indptr, positions = by_user.indptr[: len(user_ids) + 1], by_user.indices
+    rows = CSR(indptr, np.zeros(n, items.dtype), np.zeros(n, np.float32))
+    unsorted, every, same = (
+        by_user._replace(indptr=indptr, indices=items[positions]),
+        np.arange(len(user_ids)),
+        np.arange(n_items),
+    )
+    kernels.sort_rows(0, len(every), unsorted, every, same.astype(np.int32), indptr, *rows[1:])
+    # `sort_rows` keeps one of repeated ratings: the end of the row remains 0
+    same_user = np.ones(n, np.bool_)
+    same_user[indptr[:-1]] = False
+    n_repeated = int((same_user[1:] & (rows.indices[1:] <= rows.indices[:-1])).sum())
+    return UserRows.whole(user_ids, rows), n_repeated
 
 
 def cap_ratings(users: UserRows, max_ratings: int) -> UserRows:
@@ -139,7 +134,7 @@ def pack_by_bucket(
     """Pack a table into cells of one bucket of users each; a partition holds all cells of its buckets."""
     schema = "bucket int, body binary"
     task = partial(pack_buckets, partition_keys(table.sparkSession, n_buckets), ranked)
-    cells = map_partitions(table, task, schema) if files is None else files.map(task, schema)
+    cells = map_partitions(table, task, schema) if files is None else files.map(table.sparkSession, task, schema)
     return cells.repartition(n_buckets, "bucket").sortWithinPartitions("bucket", "body")
 
 
@@ -151,14 +146,6 @@ def read_cells(cells: Iterable[dict[str, Any]]) -> pl.DataFrame:
 def count_buckets(spark: Any, n_ratings: int) -> int:
     """Return the number of buckets: at least two per core, and more if they would be too large."""
     return max(-(-n_ratings // BUCKET_RATINGS), 2 * count_cores(spark))
-
-
-def count_cores(spark: Any) -> int:
-    """Return the number of tasks that run at once; 8 if Spark does not report it."""
-    try:
-        return max(1, int(spark.sparkContext.defaultParallelism))
-    except Exception:  # Spark Connect has no `SparkContext`
-        return 8
 
 
 def group_by_user(
@@ -174,14 +161,15 @@ def group_by_user(
     cells = pack_by_bucket(table.select("user_id", "item_id", "rating"), n_buckets, rank_items(items), files)
     schema = "users long, ratings long, repeated long, body binary"
     frame = map_partitions(cells, partial(group_cells, max_ratings), schema).persist(StorageLevel.DISK_ONLY)
-    users, ratings, repeated = frame.agg(sql.sum("users"), sql.sum("ratings"), sql.sum("repeated")).first()
+    counts = frame.select("users", "ratings", "repeated").collect()
+    users, ratings, repeated = (sum(row[name] for row in counts) for name in ("users", "ratings", "repeated"))
     if repeated:
         frame.unpersist()
         raise InputError(
             f"{plural(repeated, 'repeated rating')} of an item by the same user. Keep one of each, for example with "
             "ratings_df.dropDuplicates(['user_id', 'item_id'])."
         )
-    return GroupedRatings(frame, items, int(users), int(ratings))
+    return GroupedRatings(frame, items, users, ratings)
 
 
 Statistics = Callable[[sp.csr_array], Numbers]

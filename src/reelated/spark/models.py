@@ -37,8 +37,9 @@ from reelated.spark.block_sums import (
     send_rows,
     sum_blocks,
 )
-from reelated.spark.grouping import GroupedRatings, Numbers, count_cores, sum_over_users
+from reelated.spark.grouping import GroupedRatings, Numbers, sum_over_users
 from reelated.spark.shards import assemble_matrix
+from reelated.spark.tasks import count_cores
 
 
 class FitContext(NamedTuple):

@@ -14,7 +14,18 @@ from reelated.errors import InputError, plural, shorten
 from reelated.ratings import Ids, Scale
 from reelated.ratings.columns import RATING_ALIASES, named
 from reelated.ratings.dataset import check_scale, observed_scale
-from reelated.spark.tasks import Batches, ParquetFiles, parquet_files
+from reelated.spark.tasks import (
+    Batches,
+    ParquetFiles,
+    buckets_of,
+    count_cores,
+    map_partitions,
+    parquet_files,
+    partition_keys,
+    rebatched,
+    records,
+)
+from reelated.spark.user_rows import pack, unpack
 
 Columns = Mapping[str, str | None] | None
 INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")
@@ -27,7 +38,6 @@ class RatedItems(NamedTuple):
 
     ids: Ids
     counts: npt.NDArray[np.int64]  # number of ratings of each item
-    sums: npt.NDArray[np.float64]  # sum of its ratings
     scale: Scale
     low: float  # lowest observed rating
     high: float  # highest observed rating
@@ -105,49 +115,71 @@ def _time_column(name: str, source: str, sql_type: str) -> Any:
     return _number_column(name, source, sql_type, "bigint")
 
 
-def count_ratings(scale: Scale | None, batches: Batches) -> Iterator[pl.DataFrame]:
-    """Task: count the ratings by item, value and fault, as Spark does for tables that are not files."""
-    rating = pl.col("rating").cast(pl.Float64)
-    incomplete = pl.any_horizontal(pl.col("user_id", "item_id").is_null(), ~rating.is_finite().fill_null(False))
-    off_scale = pl.lit(False) if scale is None else ~rating.is_between(scale.low, scale.high)
-    fault = pl.when(incomplete).then(1).when(off_scale).then(2).otherwise(0)
-    for batch in batches:
-        yield pl.DataFrame(batch).group_by("item_id", rating, fault=fault).len("n")
+def count_ratings(keys: npt.NDArray[np.int32], batches: Batches) -> Iterator[dict[str, list[Any]]]:
+    """Task: count the ratings by item, rating and absence of a user, in cells of one bucket of items each."""
+    counts = [count_groups(table) for table in rebatched(batches)]
+    if counts:
+        groups = pl.concat(counts).group_by("item_id", "rating", "anonymous").agg(pl.sum("n"))
+        bucketed = groups.with_columns(bucket=buckets_of(groups["item_id"], len(keys)))
+        for (bucket,), part in bucketed.partition_by("bucket", as_dict=True, include_key=False).items():
+            yield {"bucket": [int(keys[bucket])], "body": [pack(part.to_arrow())]}
+
+
+def count_groups(table: pa.Table) -> pl.DataFrame:
+    """Count the rows of a table by item, rating and absence of a user."""
+    # a group is one number: five times as fast as grouping by the columns
+    table = table.combine_chunks()
+    item, rating = (table[name].chunk(0).dictionary_encode("encode") for name in ("item_id", "rating"))
+    item_code, rating_code = (column.indices.to_numpy().astype(np.int64) for column in (item, rating))
+    n_ratings, anonymous = len(rating.dictionary), table["user_id"].is_null().to_numpy()
+    groups, n = np.unique((item_code * n_ratings + rating_code) * 2 + anonymous, return_counts=True)
+    columns = {
+        "item_id": item.dictionary.take(pa.array(groups // 2 // n_ratings)),
+        "rating": rating.dictionary.take(pa.array(groups // 2 % n_ratings)),
+    }
+    return pl.DataFrame(pa.table(columns)).with_columns(anonymous=groups % 2 == 1, n=n.astype(np.int64))
+
+
+def sum_counts(scale: Scale | None, are_packed: bool, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+    """Task: sum the counts of a partition by item, and by rating and fault."""
+    tables = (unpack(record["body"]) for record in records(batches)) if are_packed else batches
+    if counts := [pl.DataFrame(table) for table in tables]:
+        groups, rating = pl.concat(counts), pl.col("rating")
+        incomplete = pl.any_horizontal("anonymous", pl.col("item_id").is_null(), ~rating.is_finite().fill_null(False))
+        off_scale = pl.lit(False) if scale is None else ~scale.covers(rating)
+        fault = pl.when(incomplete).then(1).when(off_scale).then(2).otherwise(0)
+        groups = groups.with_columns(fault=fault)
+        sums = (groups.group_by(keys).agg(pl.sum("n")) for keys in (["item_id"], ["rating", "fault"]))
+        items, ratings = (pack(table.to_arrow()) for table in sums)
+        yield {"items": [items], "ratings": [ratings]}
 
 
 def scan_items(
     table: Any, scale: tuple[float, float, float] | None = None, files: ParquetFiles | None = None
 ) -> RatedItems:
-    """Validate all ratings in one scan; count and sum the ratings of each item."""
-    given, rating = None if scale is None else check_scale(scale), sql.col("rating")
-    item_type = dict(table.dtypes)["item_id"]
-    flagged = _with_faults(table, given)
-    keys = "item_id", "rating", "fault"
+    """Validate all ratings in one scan, and count the ratings of each item."""
+    given, spark = None if scale is None else check_scale(scale), table.sparkSession
+    n_buckets = 2 * count_cores(spark)
     if files is None:
-        groups = flagged.groupBy(*keys).agg(sql.count(sql.lit(1)).alias("n")).persist()
+        anonymous = sql.col("user_id").isNull().alias("anonymous")
+        counts = table.groupBy("item_id", "rating", anonymous).agg(sql.count(sql.lit(1)).alias("n"))
+        shuffled = counts.repartition(n_buckets, "item_id")
     else:
-        schema = f"item_id {'long' if item_type == 'bigint' else item_type}, rating double, fault int, n long"
-        parts = files.map(partial(count_ratings, given), schema)
-        groups = parts.groupBy(*keys).agg(sql.sum("n").alias("n")).persist()
-    try:
-        _check_faults(groups, flagged, given)
-        totals = groups.groupBy("item_id").agg(sql.sum("n"), sql.sum(sql.col("n") * rating.cast("double")))
-        item_ids, counts, sums = zip(*totals.collect(), strict=True)
-        observed = np.array(sorted(row[0] for row in groups.select("rating").distinct().collect()), np.float32)
-    finally:
-        groups.unpersist()
-    ids = pl.Series("item_id", item_ids, pl.Int64 if item_type == "bigint" else pl.String)
-    items = pl.DataFrame({"item_id": ids, "n": counts, "sum": sums}).sort("item_id")
-    numbers = items["n"].to_numpy().astype(np.int64), items["sum"].to_numpy().astype(np.float64)
+        task = partial(count_ratings, partition_keys(spark, n_buckets))
+        shuffled = files.map(spark, task, "bucket int, body binary").repartition(n_buckets, "bucket")
+    task = partial(sum_counts, given, files is not None)
+    sums = map_partitions(shuffled, task, "items binary, ratings binary").collect()
+    if not sums:
+        raise InputError("ratings: no ratings. Expected a table with at least one row of user, item and rating.")
+    item_counts, rating_counts = (
+        pl.concat([pl.DataFrame(unpack(row[name])) for row in sums]) for name in ("items", "ratings")
+    )
+    _check_faults(rating_counts, table, given)
+    items = item_counts.sort("item_id")
+    observed = rating_counts["rating"].unique().sort().to_numpy()
     scale = given or observed_scale(observed)
-    return RatedItems(Ids(items["item_id"], "item"), *numbers, scale, float(observed[0]), float(observed[-1]))
-
-
-def _with_faults(table: Any, scale: Scale | None) -> Any:
-    """Add a column `fault`: 1 for incomplete rows, 2 for ratings off the scale, otherwise 0."""
-    incomplete = is_incomplete()
-    off_scale = sql.lit(False) if scale is None else ~incomplete & ~sql.col("rating").between(scale.low, scale.high)
-    return table.withColumn("fault", sql.when(incomplete, 1).when(off_scale, 2).otherwise(0))
+    ids = Ids(items["item_id"], "item")
+    return RatedItems(ids, items["n"].to_numpy().astype(np.int64), scale, float(observed[0]), float(observed[-1]))
 
 
 def is_incomplete() -> Any:
@@ -157,13 +189,18 @@ def is_incomplete() -> Any:
     return missing | sql.isnan(rating) | (sql.abs(rating) == float("inf"))
 
 
-def _check_faults(groups: Any, flagged: Any, scale: Scale | None) -> None:
+def _check_faults(counts: pl.DataFrame, table: Any, scale: Scale | None) -> None:
     """Raise `InputError` if rows cannot be used, with their number and an example."""
-    faults = dict(groups.groupBy("fault").agg(sql.sum("n")).collect())
-    if not faults:
-        raise InputError("ratings: no ratings. Expected a table with at least one row of user, item and rating.")
+    faults = dict(counts.group_by("fault").agg(pl.sum("n")).iter_rows())
     for fault, reason in ((1, INCOMPLETE), (2, f"with a rating off the scale ({scale})")):
         if fault in faults:
-            row = flagged.where(sql.col("fault") == fault).drop("fault").first().asDict()
+            is_faulty = is_incomplete() if scale is None or fault == 1 else is_off_scale(scale)
+            row = table.where(is_faulty).first().asDict()
             example = ", ".join(f"{name}={shorten(value)}" for name, value in row.items())
             raise InputError(f"{plural(faults[fault], 'row')} {reason}, for example {example}. {REMEDY}")
+
+
+def is_off_scale(scale: Scale) -> Any:
+    """Return the condition for complete rows with a rating off the scale."""
+    low, high = (sql.lit(bound).cast("float") for bound in (scale.low, scale.high))
+    return ~is_incomplete() & ~sql.col("rating").between(low, high)

@@ -18,7 +18,7 @@ from reelated.recommender.audience import CANDIDATES, audience_table, candidates
 from reelated.recommender.engine import AudienceBy
 from reelated.recommender.lists import sorted_by
 from reelated.spark.grouping import count_buckets, pack_by_bucket, read_cells
-from reelated.spark.rating_table import INCOMPLETE, REMEDY, Columns, is_incomplete, rating_table
+from reelated.spark.rating_table import INCOMPLETE, REMEDY, Columns, is_incomplete, is_off_scale, rating_table
 from reelated.spark.tasks import Batches, grouped_records, map_partitions
 
 SQL_TYPES = {"int": "long", "str": "string"}
@@ -112,7 +112,7 @@ def _pack_ratings(ratings: Any, columns: Columns, rec: Recommender) -> tuple[Any
     if item_type != rec.item_ids.type_name:
         raise InputError(f"item_id is of type {item_type}: expected {rec.item_ids.type_name}, as in the fit.")
     incomplete = is_incomplete()
-    off_scale = ~incomplete & ~sql.col("rating").between(scale.low, scale.high)
+    off_scale = is_off_scale(scale)
     times = [name for name in ("timestamp", "order") if name in types]
     unknown = [sql.col(name).isNull() | sql.lit(name == "order") & (sql.col(name) < 0) for name in times]
     faults = (incomplete, off_scale, *unknown)

@@ -1,5 +1,6 @@
 """Run tasks on Spark partitions: Arrow batches in and out, keys that select a partition, and Parquet files as input."""
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -28,6 +29,9 @@ BATCH_BYTES = 64_000_000
 """Maximum size of an input batch (Spark 4)."""
 BATCH_RECORDS = 1000
 """Maximum number of records of an input batch before Spark 4, which has no limit in bytes."""
+
+TABLE_ROWS = 1_000_000
+"""Minimum number of ratings that a task collects before it processes them."""
 
 
 def map_partitions(frame: Any, task: Task, schema: str) -> Any:
@@ -73,6 +77,38 @@ def grouped_records(batches: Batches, *names: str) -> Iterator[tuple[Any, Iterab
     return groupby(records(batches), key=lambda record: tuple(record[name] for name in names))
 
 
+def count_cores(spark: Any) -> int:
+    """Return the number of tasks that run at once; 8 if Spark does not report it."""
+    try:
+        return max(1, int(spark.sparkContext.defaultParallelism))
+    except Exception:  # Spark Connect has no context
+        return 8
+
+
+def buckets_of(ids: pl.Series, n: int) -> pl.Series:
+    """Return the bucket of each user or item, the same in every process (Python salts `hash`)."""
+    if ids.dtype == pl.Int64:
+        mixed = ids.fill_null(0).to_numpy().astype(np.uint64) * np.uint64(0x9E37_79B9_7F4A_7C15)
+        return pl.Series((mixed >> np.uint64(32)) % np.uint64(n))
+    ids = ids.fill_null("")
+    distinct = ids.unique()
+    return ids.replace_strict(distinct, [zlib.crc32(text.encode()) % n for text in distinct])
+
+
+def rebatched(batches: Batches) -> Iterator[pa.Table]:
+    """Join the batches of a partition into tables of at least `TABLE_ROWS` rows; the last may be smaller."""
+    buffer: list[pa.RecordBatch] = []
+    n = 0
+    for batch in batches:
+        buffer.append(batch)
+        n += batch.num_rows
+        if n >= TABLE_ROWS:
+            yield pa.Table.from_batches(buffer)
+            buffer, n = [], 0
+    if n:
+        yield pa.Table.from_batches(buffer)
+
+
 @contextmanager
 def small_batches(spark: Any) -> Iterator[None]:
     """Limit Spark's Arrow batches by size inside the `with` block; by default Spark counts 10,000 records."""
@@ -91,32 +127,33 @@ BATCH_ROWS = 1_000_000
 """Maximum number of ratings read at once."""
 
 
-def read_row_groups(columns: tuple[str, ...], schema: pa.Schema, batches: Batches) -> Batches:
-    """Yield the ratings in the row groups of a partition."""
-    for part in records(batches):
-        with pq.ParquetFile(part["path"]) as file:
-            for batch in file.iter_batches(BATCH_ROWS, [part["group"]], list(columns)):
-                yield batch.select(columns).rename_columns(schema.names).cast(schema)
-
-
 class ParquetFiles(NamedTuple):
     """The row groups of Parquet files, and their columns `user_id`, `item_id` and `rating`."""
 
-    frame: Any  # pyspark.sql.DataFrame `path group`
+    groups: list[tuple[str, int]]  # path and number of each row group
+    n_tasks: int
     columns: tuple[str, ...]
     schema: pa.Schema
 
-    def map(self, task: Task, schema: str) -> Any:
+    def map(self, spark: Any, task: Task, schema: str) -> Any:
         """Apply a task to the ratings of all row groups, as `map_partitions` does to a data frame."""
-        columns, types = self.columns, self.schema
-        return map_partitions(self.frame, lambda batches: task(read_row_groups(columns, types, batches)), schema)
+        parts = spark.range(0, self.n_tasks, 1, self.n_tasks)
+        return map_partitions(parts, lambda batches: task(self.read(batches)), schema)
+
+    def read(self, batches: Batches) -> Batches:
+        """Yield the ratings in the row groups of some tasks."""
+        for part in records(batches):
+            for path, group in self.groups[part["id"] :: self.n_tasks]:
+                with pq.ParquetFile(path) as file:
+                    for batch in file.iter_batches(BATCH_ROWS, [group], list(self.columns)):
+                        yield batch.select(self.columns).rename_columns(self.schema.names).cast(self.schema)
 
 
 def parquet_files(ratings: Any, columns: tuple[str, ...], schema: pa.Schema, n_tasks: int) -> ParquetFiles | None:
     """Return the files of an unchanged `spark.read.parquet(…)` on a shared file system; None for any other table."""
     if not _is_read_parquet(ratings):
         return None
-    parts: list[tuple[str, int]] = []
+    groups: list[tuple[str, int]] = []
     types = set()
     for address in ratings.inputFiles():
         url = urlparse(address)
@@ -126,13 +163,12 @@ def parquet_files(ratings: Any, columns: tuple[str, ...], schema: pa.Schema, n_t
         try:
             with pq.ParquetFile(path) as file:
                 types.add(tuple(file.schema_arrow.field(name).type for name in columns))
-                parts.extend((path, group) for group in range(file.num_row_groups))
+                groups.extend((path, group) for group in range(file.num_row_groups))
         except (OSError, KeyError, pa.ArrowException):  # encrypted, or without one of the columns
             return None
-    if not parts or len(types) != 1 or not all(map(_has_same_cast, types.pop(), schema.types)):
+    if not groups or len(types) != 1 or not all(map(_has_same_cast, types.pop(), schema.types)):
         return None
-    frame = ratings.sparkSession.createDataFrame(parts, "path string, group int")
-    return ParquetFiles(frame.repartition(min(len(parts), n_tasks)), columns, schema)
+    return ParquetFiles(groups, min(len(groups), n_tasks), columns, schema)
 
 
 def _is_read_parquet(ratings: Any) -> bool:
