@@ -80,7 +80,7 @@ def constants() -> dict[str, float]:
     ids, keys = Ids(pl.Series(np.arange(n_items)), "item"), np.arange(3, dtype=np.int32)
     spread, spreading = records(pack_buckets(keys, (ids, rank), iter(table.to_arrow().to_batches(10_000))))
     spread.sort(key=lambda cell: cell["bucket"])
-    rows, collecting = records(group_cells(None, iter([Batch(spread)])))
+    rows, collecting = records(group_cells(None, None, iter([Batch(spread)])))
     blocks = Blocks(np.array([0, 40, n_items // 8, n_items]), 0)
     send = partial(send_to_blocks, lambda X: X, blocks, np.arange(3, dtype=np.int32))
     sent, sending = records(send(iter([Batch(rows)])))

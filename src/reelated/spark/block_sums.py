@@ -1,6 +1,6 @@
 """Find neighbours in blocks of items: send the users' rows to blocks, and add up each block in a task."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.errors import TooLarge, show_bytes
@@ -28,10 +27,8 @@ from reelated.spark.shards import (
     write_neighbors,
 )
 from reelated.spark.tasks import Batches, grouped_records, map_partitions, partition_keys, records
-from reelated.spark.user_rows import UserRows
+from reelated.spark.user_rows import Transform, UserRows
 
-Transform = Callable[[sp.csr_array], sp.csr_array]
-"""A function from ratings to the values that similarities are computed from, with the same sparsity."""
 BATCH_RATINGS = 8_000_000
 """Number of ratings that are added to a table at once."""
 CACHE_BYTES = 2_000_000

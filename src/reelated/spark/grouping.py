@@ -29,12 +29,14 @@ from reelated.spark.tasks import (
     rebatched,
     records,
 )
-from reelated.spark.user_rows import UserRows, pack, unpack
+from reelated.spark.user_rows import Transform, UserRows, pack, unchanged, unpack
 
 BUCKET_RATINGS = 2_000_000
 """Approximate number of ratings in a bucket of users, which one task groups by user."""
 DRIVER_SUMS = 4_000_000
 """Maximum number of partial sums that the driver adds itself, which saves a shuffle; 32 MB."""
+N_TOTALS = 4
+"""Number of sums of `item_totals`."""
 CHUNK_ITEMS = 1 << 16
 """Number of items whose sums share a record."""
 
@@ -44,10 +46,11 @@ Numbers = npt.NDArray[np.float64]
 class GroupedRatings(NamedTuple):
     """All users' rows on the executors; item indices are popularity ranks."""
 
-    frame: Any  # pyspark.sql.DataFrame `users ratings repeated body`; body is a cell of packed rows
+    frame: Any  # pyspark.sql.DataFrame `users ratings repeated totals body`; body is a cell of packed rows
     items: RatedItems
     n_users: int
     n_ratings: int
+    totals: Numbers | None = None  # `item_totals` of the ratings, if they are few enough to be counted with the users
 
     @property
     def n_items(self) -> int:
@@ -82,16 +85,20 @@ def pack_buckets(
             yield {"bucket": [int(keys[bucket])], "body": [pack(ratings.to_arrow())]}
 
 
-def group_cells(max_ratings: int | None, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-    """Task: group cells of ratings by user into cells of rows, most active users first."""
+def group_cells(max_ratings: int | None, n_items: int | None, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+    """Task: group cells of ratings by user into cells of rows, most active users first.
+
+    The first cell of a bucket has its number of repeated ratings and, if `n_items` is given, its `item_totals`.
+    """
     for _, cells in grouped_records(batches, "bucket"):
         users, repeated = group_rows(read_cells(cells))
         if max_ratings is not None:
             users = cap_ratings(users, max_ratings)
+        totals = None if n_items is None else item_totals(unchanged, users.matrix(n_items)).tobytes()
         for chunk in users.sorted_by_activity().chunks():
             counts = {"users": [len(chunk.user_ids)], "ratings": [len(chunk.rows.data)], "repeated": [repeated]}
-            yield counts | {"body": [chunk.pack()]}
-            repeated = 0
+            yield counts | {"totals": [totals], "body": [chunk.pack()]}
+            repeated, totals = 0, None
 
 
 def group_rows(table: pl.DataFrame) -> tuple[UserRows, int]:
@@ -101,13 +108,12 @@ def group_rows(table: pl.DataFrame) -> tuple[UserRows, int]:
     # two counting sorts, by user and by item
     by_user = as_csc(CSR(np.arange(n + 1), users, table["rating"].to_numpy()), len(user_ids))
     indptr, positions = by_user.indptr[: len(user_ids) + 1], by_user.indices
-    rows = CSR(indptr, np.zeros(n, items.dtype), np.zeros(n, np.float32))
-    unsorted, every, same = (
-        by_user._replace(indptr=indptr, indices=items[positions]),
-        np.arange(len(user_ids)),
-        np.arange(n_items),
+    unsorted, rows = (
+        CSR(indptr, items[positions], by_user.data),
+        CSR(indptr, np.zeros_like(items), np.zeros(n, np.float32)),
     )
-    kernels.sort_rows(0, len(every), unsorted, every, same.astype(np.int32), indptr, *rows[1:])
+    every_user, same_rank = np.arange(len(user_ids)), np.arange(n_items, dtype=np.int32)
+    kernels.sort_rows(0, len(user_ids), unsorted, every_user, same_rank, indptr, *rows[1:])
     # `sort_rows` keeps one of repeated ratings: the end of the row remains 0
     same_user = np.ones(n, np.bool_)
     same_user[indptr[:-1]] = False
@@ -159,9 +165,10 @@ def group_by_user(
     """Group a table of `rating_table` by user, and keep the rows on the executors' disks until `frame.unpersist()`."""
     n_buckets = n_buckets or count_buckets(table.sparkSession, items.n_ratings)
     cells = pack_by_bucket(table.select("user_id", "item_id", "rating"), n_buckets, rank_items(items), files)
-    schema = "users long, ratings long, repeated long, body binary"
-    frame = map_partitions(cells, partial(group_cells, max_ratings), schema).persist(StorageLevel.DISK_ONLY)
-    counts = frame.select("users", "ratings", "repeated").collect()
+    schema = "users long, ratings long, repeated long, totals binary, body binary"
+    n_items = len(items.ids) if n_buckets * len(items.ids) * N_TOTALS <= DRIVER_SUMS else None
+    frame = map_partitions(cells, partial(group_cells, max_ratings, n_items), schema).persist(StorageLevel.DISK_ONLY)
+    counts = frame.select("users", "ratings", "repeated", "totals").collect()
     users, ratings, repeated = (sum(row[name] for row in counts) for name in ("users", "ratings", "repeated"))
     if repeated:
         frame.unpersist()
@@ -169,11 +176,20 @@ def group_by_user(
             f"{plural(repeated, 'repeated rating')} of an item by the same user. Keep one of each, for example with "
             "ratings_df.dropDuplicates(['user_id', 'item_id'])."
         )
-    return GroupedRatings(frame, items, users, ratings)
+    parts = [row["totals"] for row in counts if row["totals"] is not None]
+    return GroupedRatings(frame, items, users, ratings, add_partials(parts, N_TOTALS) if parts else None)
 
 
 Statistics = Callable[[sp.csr_array], Numbers]
 """A function from rows to sums for each item, shape (n_sums, n_items)."""
+
+
+def item_totals(transform: Transform, X: sp.csr_array) -> Numbers:
+    """Return each item's number of ratings, sum of squares, and partners and more popular partners in its rows."""
+    lengths = np.diff(X.indptr)
+    partners, before = np.repeat(lengths, lengths), np.arange(X.nnz) - np.repeat(X.indptr[:-1], lengths)
+    terms = np.ones(X.nnz), np.square(transform(X).data, dtype=np.float64), partners, before
+    return np.stack([np.bincount(X.indices, term, X.shape[1]) for term in terms])
 
 
 def sum_partition(statistics: Statistics, n_items: int, batches: Batches) -> Iterator[dict[str, list[Any]]]:

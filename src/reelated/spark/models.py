@@ -29,7 +29,6 @@ from reelated.similarity.ridge import as_weights
 from reelated.spark.block_sums import (
     BlockParams,
     Blocks,
-    Transform,
     assemble_neighbors,
     choose_blocks,
     choose_triangles,
@@ -37,9 +36,10 @@ from reelated.spark.block_sums import (
     send_rows,
     sum_blocks,
 )
-from reelated.spark.grouping import GroupedRatings, Numbers, sum_over_users
+from reelated.spark.grouping import GroupedRatings, Numbers, item_totals, sum_over_users
 from reelated.spark.shards import assemble_matrix
 from reelated.spark.tasks import count_cores
+from reelated.spark.user_rows import Transform, unchanged
 
 
 class FitContext(NamedTuple):
@@ -95,14 +95,6 @@ def knn_values(knn: ItemKNN, lengths: Numbers, mean_ratings: float, X: sp.csr_ar
     return normalize_users(values, knn.user_normalization, mean_ratings)
 
 
-def item_totals(transform: Transform, X: sp.csr_array) -> Numbers:
-    """Return each item's number of ratings, sum of squares, and partners and more popular partners in its rows."""
-    lengths = np.diff(X.indptr)
-    partners, before = np.repeat(lengths, lengths), np.arange(X.nnz) - np.repeat(X.indptr[:-1], lengths)
-    terms = np.ones(X.nnz), np.square(transform(X).data, dtype=np.float64), partners, before
-    return np.stack([np.bincount(X.indices, term, X.shape[1]) for term in terms])
-
-
 class NeighborSearch(NamedTuple):
     """Neighbours, norms and numbers of ratings in item order, and a function that reads the saved sums by name."""
 
@@ -139,7 +131,9 @@ def find_neighbors(
     saved_sums: tuple[str, ...] = (),
 ) -> NeighborSearch:
     """Find the neighbours of every item on the executors."""
-    totals = sum_over_users(rows, partial(item_totals, transform), 4)
+    totals = rows.totals if transform is unchanged else None
+    if totals is None:
+        totals = sum_over_users(rows, partial(item_totals, transform), 4)
     sizes, squares, costs = *totals[:2], totals[2:]
     norms, order = np.sqrt(squares), rows.items.order
     blocks = split_items(rows, measure, dtype, costs, context.memory, need_all_pairs=bool(saved_sums))
@@ -172,6 +166,8 @@ def prepare_knn(rows: GroupedRatings, knn: ItemKNN, scale: tuple[float, float]) 
         fitted.offset_ = in_item_order(means, rows)
     elif fitted.similarity in ("residual-cosine", "residual-pearson"):
         fitted.offset_ = fit_bias_model(rows, BiasModel(), scale).offsets.items
+    if (fitted.similarity, fitted.weighting, fitted.user_normalization, fitted.dtype) == ("cosine", None, 0, "float32"):
+        return fitted, unchanged
     ranked = clone(fitted)  # the same estimator with its offsets in popularity order
     ranked.offset_ = fitted.offset_[rows.items.order]
     return fitted, partial(knn_values, ranked, sums, rows.mean_ratings)

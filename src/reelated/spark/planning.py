@@ -10,19 +10,21 @@ from reelated.models import EASE, ItemKNN
 from reelated.models.estimator import clone
 from reelated.recommender import Recommender
 from reelated.similarity import SimilarityParams
-from reelated.spark.block_sums import Transform, send_rows
+from reelated.spark.block_sums import send_rows
 from reelated.spark.cluster_fit import TASK_MEMORY, as_recommender, models_to_fit
 from reelated.spark.grouping import (
     GroupedRatings,
     count_buckets,
     group_by_user,
+    item_totals,
     pack_by_bucket,
     rank_items,
     sum_over_users,
 )
-from reelated.spark.models import ease_values, item_totals, prepare_knn, split_items
+from reelated.spark.models import ease_values, prepare_knn, split_items
 from reelated.spark.rating_table import Columns, rating_table, scan_items
 from reelated.spark.tasks import small_batches
+from reelated.spark.user_rows import Transform
 
 SAMPLE_RATINGS = 1_000_000
 """Approximate number of ratings in the sample."""

@@ -1,6 +1,6 @@
 """Users' rows of ratings, packed into a few large cells so that a shuffle moves few records."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,14 @@ CELL_RATINGS = 250_000
 """Approximate number of ratings in a cell; a user's row is never split."""
 # Zstandard saves a quarter of the bytes and takes three times as long
 COMPRESSION = pa.ipc.IpcWriteOptions(compression="lz4")
+
+Transform = Callable[[sp.csr_array], sp.csr_array]
+"""A function from ratings to the values that similarities are computed from, with the same sparsity."""
+
+
+def unchanged(X: sp.csr_array) -> sp.csr_array:
+    """Return the ratings themselves."""
+    return X
 
 
 class UserRows(NamedTuple):
