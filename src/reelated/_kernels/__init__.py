@@ -54,22 +54,6 @@ __all__ += ["SimilarityFormula", "SimilarityInputs", "TopNOutput", "add_column_s
 __all__ += ["add_dense_products", "add_sparse_products", "add_sparse_rows", "bpmf_contributions", "bpmf_items"]
 __all__ += ["bpmf_pairs", "bpmf_rows", "bpmf_user", "check_csr", "contributions", "copy_prefixes", "count_common"]
 __all__ += ["cross_products", "csr_to_csc", "dense_widths", "fill_dense_block", "finalize", "find_pairs", "gram_rows"]
-__all__ += [
-    "list_user_blocks",
-    "local_ridge_rows",
-    "merge_buffers",
-    "on_compile",
-    "sample_rows",
-    "score_pairs",
-    "score_row",
-]
-__all__ += [
-    "score_users",
-    "select_neighbors",
-    "similarity_rows",
-    "sort_rows",
-    "top_n",
-    "top_n_per_segment",
-    "topn_groups",
-]
-__all__ += ["topn_rows", "truncate_rows"]
+__all__ += ["list_user_blocks", "local_ridge_rows", "merge_buffers", "on_compile", "sample_rows", "score_pairs"]
+__all__ += ["score_row", "score_users", "select_neighbors", "similarity_rows", "sort_rows", "top_n"]
+__all__ += ["top_n_per_segment", "topn_groups", "topn_rows", "truncate_rows"]
