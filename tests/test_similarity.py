@@ -184,6 +184,17 @@ def test_a_dense_block_changes_no_bit(measure, n_users, n_items, share):
     assert_same_bits(X, params)
 
 
+def test_blocks_in_any_order_give_the_same_bits(monkeypatch):
+    # the buffers of early items are then full before the similarities of these items are selected
+    X, params = busy_table(60, 900, 0.3), SimilarityParams(n_neighbors=30, positive_only=False)
+    expected = similarity(X, params)
+    monkeypatch.setattr(blocked, "MAX_BLOCK_ITEMS", 64)
+    monkeypatch.setattr(blocked, "parallel_for", lambda work, slices, *_: [work(*part) for part in reversed(slices)])
+    found = similarity(X, params)
+    for part in ("indptr", "indices", "data"):
+        np.testing.assert_array_equal(getattr(found.values, part), getattr(expected.values, part))
+
+
 def busy_table(n_users, n_items, share):
     """Return residuals with few active and many inactive users, and few popular and many unpopular items."""
     rng = np.random.default_rng(5)

@@ -212,6 +212,7 @@ def select_neighbors(block, sums, counts, moments, inputs, buffers):
             bits = kth_largest(sums[row : row + end], buffers.n_neighbors, slack, guess, infinity)
             threshold = bits_to_float32(np.uint32(bits))
             raise_threshold(buffers, i, threshold)
+        compact(buffers, i, np.int64(LANES))  # a later block may have come first and filled the buffer
         for group in range(0, end, LANES):
             chosen = mask_candidates(sums, row + group, threshold, buffers.thresholds, group)
             full = False
