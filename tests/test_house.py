@@ -26,7 +26,7 @@ SAME_KIND = {
     "bpmf", "csr", "errors", "evaluate", "frames", "gibbs", "ids", "metrics", "posterior", "report", "ridge", "scoring",
 }  # fmt: skip
 """Module names that occur in several packages: the kernels of a model, the ids of a data set and of a store."""
-INTERFACES = ("cache", "cli", "formatting", "parallel", "refit", "similarity", "store", "web")
+INTERFACES = ("atomic", "cache", "cli", "formatting", "parallel", "refit", "similarity", "store", "web")
 """Packages that callers do not import: commands, the service, and parts of the models and answers."""
 
 

@@ -18,7 +18,10 @@ from test_house import PUBLIC
 PROJECT = Path(__file__).parents[1]
 NAMED = re.compile(r"^\* `(reelated(?:\.\w+)+)`: (.*)$", re.MULTILINE)
 NOT_FOR_CALLERS = ("reelated.similarity.", "typing.")
-CHECKS = ("check_", "shorten", "plural", "show_bytes", "not_installed", "unknown_user", "no_", "library_errors")
+CHECKS = (
+    "check_", "shorten", "plural", "show_bytes", "not_installed", "import_optional", "unknown_user", "no_",
+    "library_errors",
+)  # fmt: skip
 """What of `reelated.errors` serves our own messages."""
 LINKED = {"canonical", "author", "license", "next", "prev"}
 """What a `<link>` may name without loading it."""
