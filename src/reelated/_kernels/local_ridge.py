@@ -38,7 +38,7 @@ class GramMatrix(NamedTuple):
     """The Gram matrix in one of three forms; those not in use are empty, except for the ranks in `dense`.
 
     The forms are: one triangle in `dense`, with the ratings of the rare items in `ratings`; the largest entries of each
-    row in `sparse`; or all ratings by item in `ratings`, of which the matrix is the product.
+    row in `sparse`; or all ratings by item in `ratings`, from which the products are computed when they are needed.
     """
 
     dense: PairSums
