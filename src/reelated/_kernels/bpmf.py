@@ -92,7 +92,8 @@ class Pairs(NamedTuple):
 def find_pairs(rows, users, items):
     """Return the pairs with the positions of their ratings."""
     pairs = Pairs(users, items, np.full(len(items), -1))
-    _find_pairs(rows, pairs)
+    find = _find_pairs.brief if len(rows.indptr) == 2 else _find_pairs
+    find(rows, pairs)
     return pairs
 
 

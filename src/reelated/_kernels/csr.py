@@ -22,7 +22,8 @@ def check_csr(indptr, indices, data, n_columns):
     inside = (0 <= indices).all() and (indices < n_columns).all() and (np.diff(indptr) >= 0).all()
     """
     # SciPy omits these checks, and the kernels check no bounds
-    flags = _check_csr(*map(_read_only, (indptr, indices, data)), n_columns)
+    check = _check_csr.brief if len(indptr) == 2 else _check_csr
+    flags = check(*map(_read_only, (indptr, indices, data)), n_columns)
     return flags & 1 > 0, flags & 2 > 0, flags & 4 > 0
 
 

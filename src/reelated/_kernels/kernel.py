@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache, cached_property
 from importlib import import_module
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from llvmlite import binding
@@ -41,33 +41,48 @@ class Deferred:
         self.made = cache(make)
 
 
+class Entry(NamedTuple):
+    """Machine code for arguments of some kinds: it takes their numbers in one block of bytes."""
+
+    pack: Callable[..., bytes]
+    nogil: Callable[[bytes], Any]
+    brief: Callable[[bytes], Any]
+
+
 class Kernel(Deferred):
     """A function of arrays, NumPy scalars, numbers, None and tuples of these; it returns a number or None.
 
-    It runs without the GIL, unless it is brief. It allocates no arrays: its caller passes those that it writes to. No
-    index is negative.
+    It allocates no arrays: its caller passes those that it writes to. No index is negative.
     """
 
-    def __init__(self, function: Callable[..., Any], prototype: Callable[..., Any] = ctypes.CFUNCTYPE) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(lambda: _compiling().function_type(function))
-        self.prototype = prototype
         self.py_func, self.name = function, f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
-        self.entries: dict[tuple[Any, ...], tuple[Callable[..., bytes], Callable[[bytes], Any]]] = {}
+        self.entries: dict[tuple[Any, ...], Entry] = {}
 
     def __call__(self, *args: Any) -> Any:
-        """Call the machine code for arguments of these kinds; the first call loads or compiles it."""
+        """Call the machine code for arguments of these kinds without the GIL; the first call loads or compiles it."""
         values: list[float] = []
         kinds = kinds_of(args, values)
-        pack, entry = self.entries.get(kinds) or self._prepare(kinds, values)
-        return entry(pack(*values))
+        entry = self.entries.get(kinds) or self._prepare(kinds, values)
+        return entry.nogil(entry.pack(*values))
 
-    def _prepare(self, kinds: tuple[Any, ...], values: list[float]) -> tuple[Any, Any]:
+    def brief(self, *args: Any) -> Any:
+        """Call it with the GIL, for some microseconds: a thread that releases the GIL may wait for it longer."""
+        values: list[float] = []
+        kinds = kinds_of(args, values)
+        entry = self.entries.get(kinds) or self._prepare(kinds, values)
+        return entry.brief(entry.pack(*values))
+
+    def _prepare(self, kinds: tuple[Any, ...], values: list[float]) -> "Entry":
         """Load or compile the machine code for the given kinds of arguments."""
         with _lock:
             if kinds not in self.entries:
-                result, entry = code_cache.load(self.name, kinds, load_code) or self._compile(kinds)
+                result, address = code_cache.load(self.name, kinds, load_code) or self._compile(kinds)
                 form = struct.Struct("".join("d" if isinstance(value, float) else "q" for value in values))
-                self.entries[kinds] = form.pack, self.prototype(RESULTS[result], ctypes.c_char_p)(entry)
+                types = RESULTS[result], ctypes.c_char_p
+                nogil, brief = ctypes.CFUNCTYPE(*types)(address), ctypes.PYFUNCTYPE(*types)(address)
+                self.entries[kinds] = Entry(form.pack, nogil, brief)
         return self.entries[kinds]
 
     def _compile(self, kinds: tuple[Any, ...]) -> tuple[str, int]:
@@ -80,13 +95,8 @@ class Kernel(Deferred):
 
 
 def njit_nogil(function: Callable[..., Any]) -> Kernel:
-    """Turn a function into a kernel that runs without the GIL."""
+    """Turn a function into a kernel."""
     return Kernel(function)
-
-
-def njit_brief(function: Callable[..., Any]) -> Kernel:
-    """Turn a function of some microseconds into a kernel that keeps the GIL."""
-    return Kernel(function, ctypes.PYFUNCTYPE)  # a thread that releases the GIL may wait for it longer than that
 
 
 def operation(define: Callable[..., Any]) -> Deferred:

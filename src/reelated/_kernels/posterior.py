@@ -208,11 +208,12 @@ def add_ratings(samples, g, indices, data, state):
         n = BATCH if first + BATCH < len(indices) else len(indices) - first
         for k in range(n):
             load_rating(samples, g, np.int64(indices[first + k]), data[first + k], state.batch, k)
-        for k in range(first + BATCH, len(indices) if len(indices) < first + 2 * BATCH else first + 2 * BATCH):
-            begin = flat_index(samples, np.int64(indices[k]), g)
-            for cell in range(0, D * LANES, CACHE_LINE):  # the next batch, while this one is added
-                prefetch(samples.item_factors, begin + cell)
+        ahead = indices[first + BATCH : first + 2 * BATCH]
+        for k in range(len(ahead)):
+            prefetch(samples.offsets, (g * samples.offsets.shape[1] + np.int64(ahead[k])) * LANES)
         for a in range(0, D + 1, TILE_ROWS):
+            for k in range(len(ahead)):  # the next batch, while this one is added
+                prefetch(samples.item_factors, flat_index(samples, np.int64(ahead[k]), g) + a // TILE_ROWS * CACHE_LINE)
             for c in range(0, a + TILE_ROWS, TILE_COLUMNS):
                 add_outer(state.sums, (a * R + c) * LANES, R * LANES, state.batch, a, c, BATCH, n)
 

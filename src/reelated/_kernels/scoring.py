@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.csr import CSR
-from reelated._kernels.kernel import njit_brief, njit_nogil, shared
+from reelated._kernels.kernel import njit_nogil, shared
 from reelated._kernels.simd import CACHE_LINE, LANES, lowest_bit, mask_above, prefetch, rint, set_zero
 from reelated._kernels.topk import insert_sorted, keep_top_k, write_top_n
 
@@ -228,14 +228,16 @@ def _topn_all(start, rows, graph, item_offset, user_offset, params, item_mask, k
 def _scatter_scores(items, values, by_column, scores):
     """Scatter a user's values to the items that they predict, without weights and counts."""
     for p in range(len(items)):
-        if p + 1 < len(items):
-            begin = by_column.indptr[items[p + 1]]  # the next column's start, while this one is added
-            for ahead in range(0, PREFETCHED, CACHE_LINE):
-                prefetch(by_column.data, begin + ahead)
-                prefetch(by_column.indices, begin + ahead)
-        value, begin = values[p], by_column.indptr[items[p]]
-        targets, strengths = by_column.indices[begin:], by_column.data[begin:]
-        for q in range(by_column.indptr[items[p] + 1] - begin):
+        value, begin, end = values[p], by_column.indptr[items[p]], by_column.indptr[items[p] + 1]
+        following = by_column.indptr[items[p + 1 if p + 1 < len(items) else p]]
+        middle = begin + (PREFETCHED if end - begin > PREFETCHED else (end - begin) // CACHE_LINE * CACHE_LINE)
+        for first in range(begin, middle, CACHE_LINE):
+            prefetch(by_column.data, following + first - begin)  # of the next column, while this one is added
+            prefetch(by_column.indices, following + first - begin)
+            for q in range(first, first + CACHE_LINE):
+                scores[np.uint32(by_column.indices[q])] += by_column.data[q] * value
+        targets, strengths = by_column.indices[middle:], by_column.data[middle:]
+        for q in range(end - middle):
             scores[np.uint32(targets[q])] += strengths[q] * value
 
 
@@ -315,7 +317,8 @@ def contributions(items, graph, common, rated_items, values, average, prior):
         np.zeros(n + 1, np.int64), np.empty(capacity, np.int64), np.empty(capacity), np.empty(capacity),
         np.empty(capacity, np.int32), np.zeros(n), np.zeros(n),
     )  # fmt: skip
-    _contributions(items, graph, common, rated_items, values, average, float(prior), _user_workspace(graph), parts)
+    workspace = _user_workspace(graph)
+    _contributions.brief(items, graph, common, rated_items, values, average, float(prior), workspace, parts)
     last = parts.ends[n]
     return parts._replace(
         places=parts.places[:last], similarity=parts.similarity[:last], adds=parts.adds[:last],
@@ -323,7 +326,7 @@ def contributions(items, graph, common, rated_items, values, average, prior):
     )  # fmt: skip
 
 
-@njit_brief
+@njit_nogil
 def _contributions(items, graph, common, rated_items, values, average, prior, user, parts):
     similarity = graph.by_row
     for p in range(len(rated_items)):

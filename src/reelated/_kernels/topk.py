@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.csr import bitset_add, drain_sorted, empty_bitset
-from reelated._kernels.kernel import njit_brief, njit_nogil
+from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.simd import LANES, bits_to_float32, count_reaching, float32_to_bits
 
 
@@ -110,12 +110,12 @@ def top_n_per_segment(indptr, values, n):
     Ties are in ascending position. The first array holds the boundaries of the segments in the second, as in CSR.
     """
     n_segments = len(indptr) - 1
-    ends, positions = np.zeros(n_segments + 1, np.int64), np.empty(min(n_segments * n, len(values)), np.int32)
-    _write_top_n_per_segment(indptr, values, n, ends, positions, np.empty(len(positions)))
+    ends, positions = np.zeros(n_segments + 1, np.int64), np.empty(min(n_segments * n, len(values)), np.int64)
+    _write_top_n_per_segment.brief(indptr, values, n, ends, positions, np.empty(len(positions)))
     return ends, positions[: ends[-1]]
 
 
-@njit_brief
+@njit_nogil
 def _write_top_n_per_segment(indptr, values, n, ends, positions, sorted_values):
     for k in range(len(indptr) - 1):
         begin, length = ends[k], np.int64(0)

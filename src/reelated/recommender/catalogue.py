@@ -118,16 +118,17 @@ class Catalogue:
         exclude: Iterable[Any] | None = None,
     ) -> npt.NDArray[np.bool_]:
         """Return the mask of the columns that pass all filters and are not hidden; unknown genres match no item."""
-        mask = self.shown.copy()
+        mask = self.shown
         if genres is not None:
             wanted, _ = self.split_genres(genres)
-            mask &= np.array([not wanted.isdisjoint(have) for have in self.genres], np.bool_)
+            mask = mask & np.array([not wanted.isdisjoint(have) for have in self.genres], np.bool_)
         if years is not None:
             low, high = check_years(years)
-            mask &= np.array([year is not None and low <= year <= high for year in self.years], np.bool_)
-        for item_id in check_list("exclude", () if exclude is None else exclude):
-            if (column := self.column_of(item_id, "exclude")) is not None:
-                mask[column] = False
+            mask = mask & np.array([year is not None and low <= year <= high for year in self.years], np.bool_)
+        if exclude is not None:
+            columns = [self.column_of(item_id, "exclude") for item_id in check_list("exclude", exclude)]
+            mask = mask.copy()
+            mask[[column for column in columns if column is not None]] = False
         return mask
 
     def split_genres(self, genres: str | Iterable[str]) -> tuple[set[str], list[str]]:
