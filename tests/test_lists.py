@@ -41,9 +41,11 @@ def test_grouped_lists_equal_row_by_row_lists_on_edge_cases(R, n, keep_seen, sim
     assert_same(*both_ways(model, X, n, exclude_seen=not keep_seen, item_mask=allowed))
 
 
-def test_grouped_lists_equal_row_by_row_lists_on_many_rows():
+@pytest.mark.parametrize("worth_sorting", [0, np.inf])
+def test_grouped_lists_equal_row_by_row_lists_on_many_rows(worth_sorting, monkeypatch):
     X = contract.table(331, 203)
     model = ItemKNN(n_neighbors=20, shrinkage=2).fit(X)
+    monkeypatch.setattr(topn, "WORTH_SORTING", worth_sorting)
     for n in (1, 10, 100):
         assert_same(*both_ways(model, X, n))
 

@@ -5,7 +5,7 @@ parallel. A slice owns its rows and its workspace, so results are bit-for-bit eq
 in any file invalidates all cached code.
 """
 
-from reelated._kernels.batch_topn import TopNOutput, topn_groups
+from reelated._kernels.batch_topn import SumOrder, TopNOutput, topn_groups
 from reelated._kernels.block_accumulator import BlockAccumulator, add_dense_block, add_sparse_rows, finalize
 from reelated._kernels.blocked_gram import (
     CHUNK_USERS,
@@ -50,7 +50,7 @@ from reelated._kernels.topk import NeighborBuffers, merge_buffers, top_n, top_n_
 
 __all__ = ["CHUNK_USERS", "CSR", "LANES", "Block", "BlockAccumulator", "Contributions", "DenseBlock", "GaussianPrior"]
 __all__ += ["GramMatrix", "ItemGraph", "NeighborBuffers", "PairSums", "PosteriorSamples", "ScoreParams"]
-__all__ += ["SimilarityFormula", "SimilarityInputs", "TopNOutput", "add_column_stats", "add_dense_block"]
+__all__ += ["SimilarityFormula", "SimilarityInputs", "SumOrder", "TopNOutput", "add_column_stats", "add_dense_block"]
 __all__ += ["add_dense_products", "add_sparse_products", "add_sparse_rows", "bpmf_contributions", "bpmf_items"]
 __all__ += ["bpmf_pairs", "bpmf_rows", "bpmf_user", "check_csr", "contributions", "copy_prefixes", "count_common"]
 __all__ += ["cross_products", "csr_to_csc", "dense_widths", "fill_dense_block", "finalize", "find_pairs", "gram_rows"]

@@ -6,6 +6,8 @@ An item in any of the eight rows is scattered once, with one vector addition for
 select the candidates; their scores are summed again in float64, as for a single row. If rounding might hide one of the
 top n, `topn_rows` processes the row.
 
+The caller chooses the order of the sums in memory: if frequent items come first, most additions hit a fast cache.
+
 Cost: for every eight rows, one vector addition for each neighbour of each item that any of them holds.
 """
 
@@ -13,8 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reelated._kernels.csr import CSR
 from reelated._kernels.kernel import njit_nogil
-from reelated._kernels.simd import LANES, add_scaled, lowest_bit, mask_above_each, set_zero
+from reelated._kernels.scoring import PREFETCHED
+from reelated._kernels.simd import CACHE_LINE, LANES, add_scaled, lowest_bit, mask_above_each, prefetch, set_zero
 from reelated._kernels.topk import insert_sorted
 
 EXTRA_CANDIDATES = 6
@@ -33,8 +37,16 @@ class TopNOutput(NamedTuple):
     scores: np.ndarray
 
 
+class SumOrder(NamedTuple):
+    """The order of values and sums in memory."""
+
+    items: np.ndarray  # the item at each position
+    positions: np.ndarray  # the position of each item
+    by_column: CSR  # S in CSC form, positions instead of items
+
+
 class RowGroup(NamedTuple):
-    """Workspace for eight rows, whose numbers lie side by side for each item.
+    """Workspace for eight rows, whose numbers lie side by side for each position.
 
     Each row has `lengths[lane]` candidates in descending order of their sums, which must exceed `thresholds[lane]`.
     """
@@ -62,31 +74,32 @@ def _empty_group(n_items, capacity):
     )
 
 
-def topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, out):
-    """Write the top `n` items of the rows ``order[8 * start : 8 * stop]``, each at the row's own position in `out`.
+def topn_groups(start, stop, members, rows, similarity, sum_order, item_mask, keep_seen, n, out):
+    """Write the top `n` items of the rows ``members[8 * start : 8 * stop]``, each at the row's own position in `out`.
 
     The count is `n` if these are certain, else −1. Similarities must not be negative, and all neighbours are used.
     """
-    n_items, capacity = len(graph.by_row.indptr) - 1, n + EXTRA_CANDIDATES
+    n_items, capacity = len(similarity.indptr) - 1, n + EXTRA_CANDIDATES
     group, row_values, exact = _empty_group(n_items, capacity), np.full(n_items, np.nan), np.empty(capacity)
-    slack = 1 + 2 * ROUNDING * (3 + np.diff(graph.by_row.indptr).max())  # bound of the rounding errors of a sum
+    slack = 1 + 2 * ROUNDING * (3 + np.diff(similarity.indptr).max())  # bound of the rounding errors of a sum
     _topn_groups(
-        start, stop, order, rows, graph, item_mask, keep_seen, n, float(slack), group, row_values, exact, out
+        start, stop, members, rows, similarity, sum_order, item_mask, keep_seen, n, float(slack), group, row_values,
+        exact, out,
     )  # fmt: skip
 
 
 @njit_nogil
-def _topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, slack, group, row_values, exact, out):
-    n_items, capacity = len(row_values), len(exact)
+def _topn_groups(start, stop, members, rows, similarity, sum_order, item_mask, keep_seen, n, slack, group, row_values, exact, out):  # noqa: E501  # fmt: skip
+    capacity = len(exact)
     for g in range(start, stop):
-        members = order[g * LANES : (g + 1) * LANES]
-        size = _load_group(members, rows, keep_seen, group)
-        _scatter(size, graph.by_column, group)
-        _select_candidates(n_items, item_mask, capacity, group)
+        lanes = members[g * LANES : (g + 1) * LANES]
+        size = _load_group(lanes, rows, sum_order.positions, keep_seen, group)
+        _scatter(size, sum_order.by_column, group)
+        _select_candidates(sum_order.items, item_mask, capacity, group)
         _reset(size, group)
-        for lane in range(len(members)):
-            u, items = members[lane], group.items[lane, : group.lengths[lane]]
-            _exact_scores(u, rows, graph.by_row, items, row_values, exact)
+        for lane in range(len(lanes)):
+            u, items = lanes[lane], group.items[lane, : group.lengths[lane]]
+            _exact_scores(u, rows, similarity, items, row_values, exact)
             # the highest possible score of an item that is not a candidate
             bound = group.scores[lane, capacity - 1] * slack if len(items) == capacity else FLOAT32_UNDERFLOW
             part = slice(u * n, u * n + n)
@@ -94,19 +107,19 @@ def _topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, slack
 
 
 @njit_nogil
-def _load_group(members, rows, keep_seen, group):
+def _load_group(lanes, rows, positions, keep_seen, group):
     """Load the values of the rows side by side; collect the items in any of the rows, and return their number."""
     size = 0
-    for lane in range(len(members)):
-        for p in range(rows.indptr[members[lane]], rows.indptr[members[lane] + 1]):
-            item = rows.indices[p]
-            if not group.in_union[item]:
-                group.in_union[item] = True
-                group.union[size] = item
+    for lane in range(len(lanes)):
+        for p in range(rows.indptr[lanes[lane]], rows.indptr[lanes[lane] + 1]):
+            position = np.int64(positions[rows.indices[p]])
+            if not group.in_union[position]:
+                group.in_union[position] = True
+                group.union[size] = position
                 size += 1
-            group.values[np.int64(item) * LANES + lane] = rows.data[p]
+            group.values[position * LANES + lane] = rows.data[p]
             if not keep_seen:
-                group.sums[np.int64(item) * LANES + lane] = -np.inf  # stays below every threshold
+                group.sums[position * LANES + lane] = -np.inf  # stays below every threshold
     return size
 
 
@@ -114,28 +127,31 @@ def _load_group(members, rows, keep_seen, group):
 def _scatter(size, by_column, group):
     """Scatter the values of the rows to the items that they predict; `by_column` is S in CSC form."""
     for c in range(size):
-        item = np.int64(group.union[c])
-        begin = by_column.indptr[item]
+        j = np.int64(group.union[c])
+        begin, following = by_column.indptr[j], by_column.indptr[group.union[c + 1 if c + 1 < size else c]]
+        for ahead in range(0, PREFETCHED, CACHE_LINE):  # the next column, while this one is added
+            prefetch(by_column.data, following + ahead)
+            prefetch(by_column.indices, following + ahead)
         targets, strengths = by_column.indices[begin:], by_column.data[begin:]
-        for q in range(by_column.indptr[item + 1] - begin):
-            add_scaled(group.sums, np.int64(targets[q]) * LANES, group.values, item * LANES, strengths[q])
+        for q in range(by_column.indptr[j + 1] - begin):
+            add_scaled(group.sums, np.int64(targets[q]) * LANES, group.values, j * LANES, strengths[q])
 
 
 @njit_nogil
-def _select_candidates(n_items, item_mask, capacity, group):
+def _select_candidates(items, item_mask, capacity, group):
     """Select for each row the `capacity` highest positive sums, in descending order, and clear the sums."""
     for lane in range(LANES):
         group.lengths[lane], group.thresholds[lane] = 0, 0
-    for item in range(n_items):
-        chosen = mask_above_each(group.sums, np.int64(item) * LANES, group.thresholds)
+    for position in range(len(items)):
+        chosen, item = mask_above_each(group.sums, position * LANES, group.thresholds), items[position]
         while chosen and (len(item_mask) == 0 or item_mask[item]):
             lane = np.int64(lowest_bit(chosen))
             chosen &= chosen - np.uint64(1)
-            score = group.sums[np.int64(item) * LANES + lane]
+            score = group.sums[position * LANES + lane]
             group.lengths[lane] = insert_sorted(group.items[lane], group.scores[lane], group.lengths[lane], item, score)
             if group.lengths[lane] == capacity:
                 group.thresholds[lane] = group.scores[lane, capacity - 1]
-        set_zero(group.sums, np.int64(item) * LANES)
+        set_zero(group.sums, position * LANES)
 
 
 @njit_nogil

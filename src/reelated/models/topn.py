@@ -8,10 +8,12 @@ import numpy.typing as npt
 
 from reelated import _kernels as kernels
 from reelated.parallel import Progress, ordered_parallel_map, parallel_for, split_by_cost
-from reelated.similarity import take_rows
+from reelated.similarity import as_csc, take_prefixes, take_rows
 
 SLICE = 1e8
 """Number of additions in one slice of work: about a third of a second."""
+WORTH_SORTING = 10
+"""Mean number of ratings of an item from which on the sums are sorted, which takes passes over the item–item matrix."""
 MAX_GROUPED = 100
 """Maximum `n` of the grouped method, which keeps candidates sorted by insertion."""
 
@@ -118,14 +120,16 @@ def _grouped(terms: Terms, links: kernels.ItemGraph, options: ListOptions, progr
     """Return the best items of every row, computed for eight rows of similar length at a time."""
     rows, n_items = terms.rows, len(terms.item_offset)
     lengths, n = np.diff(rows.indptr), options.n
-    order = np.argsort(-lengths, kind="stable")
+    members, sum_order = np.argsort(-lengths, kind="stable"), _sum_order(rows, links)
     counts, size = np.empty(len(lengths), np.int64), len(lengths) * n
     out = kernels.TopNOutput(counts, np.empty(size, np.int32), np.empty(size))
     fan_out = links.by_row.indptr[-1] / max(n_items, 1)
-    slices = split_by_cost(4 * fan_out * lengths[order][:: kernels.LANES] + n_items, SLICE)
-    parallel_for(
-        lambda start, stop: kernels.topn_groups(start, stop, order, rows, links, *options, out), slices, progress
-    )
+    slices = split_by_cost(4 * fan_out * lengths[members][:: kernels.LANES] + n_items, SLICE)
+
+    def top(start: int, stop: int) -> None:
+        kernels.topn_groups(start, stop, members, rows, links.by_row, sum_order, *options, out)
+
+    parallel_for(top, slices, progress)
     uncertain = np.flatnonzero(counts < n)  # rounding may hide one of the top n, or fewer items have a score
     remaining = terms._replace(rows=take_rows(rows, uncertain), user_offset=terms.user_offset[uncertain])
     counts[uncertain], more_items, more_scores = _row_by_row(remaining, links, options)
@@ -136,3 +140,18 @@ def _grouped(terms: Terms, links: kernels.ItemGraph, options: ListOptions, progr
         table[uncertain] = part
     listed = np.arange(n) < counts[:, None]
     return TopN(np.concatenate([[0], np.cumsum(counts)]), items[listed], scores[listed])
+
+
+def _sum_order(rows: kernels.CSR, links: kernels.ItemGraph) -> kernels.SumOrder:
+    """Return the order of the sums in memory: for many rows, the most frequent items first."""
+    n_items = len(links.by_row.indptr) - 1
+    items = np.arange(n_items, dtype=np.int32)
+    if rows.indptr[-1] < WORTH_SORTING * n_items:
+        return kernels.SumOrder(items, items, links.by_column)
+    items = np.argsort(-np.bincount(rows.indices, minlength=n_items), kind="stable").astype(np.int32)
+    positions = np.empty_like(items)
+    positions[items] = np.arange(n_items)
+    by_row = take_prefixes(links.by_row, items, n_items)
+    by_row = by_row._replace(indices=positions.astype(by_row.indices.dtype)[by_row.indices])
+    by_column = as_csc(by_row, n_items, links.by_column.indices.dtype.name)
+    return kernels.SumOrder(items, positions, by_column)
