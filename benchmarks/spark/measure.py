@@ -1,15 +1,17 @@
 """The cluster beside one machine: python benchmarks/spark/measure.py [part …]; with no part, all.
 
 Two executor processes of one core and 3 GB each on this machine, the session already up and its Python workers warm.
-Parts: `fit` (ML-20M's shape, Parquet to saved model, against the local engine on two threads), `shuffle` (what `plan`
-forecast of that fit), `lists` (everybody's), `join` (ML-1M's shape against a self-join in Spark SQL and ALS), `large`
-(ML-100M's shape). Each prints a line and adds it to `results.json`.
+Parts: `fit` (ML-20M's shape, Parquet to saved model, against the local engine on two threads), `alone` (the local
+engine in a process without a Spark session), `shuffle` (what `plan` forecast of that fit), `lists` (everybody's),
+`join` (ML-1M's shape against a self-join in Spark SQL and ALS), `large` (ML-100M's shape). Each prints a line and adds
+it to `results.json`.
 """
 
 import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -118,6 +120,22 @@ def part_fit(spark: Any, folder: Path, name: str = "ml-20m", rounds: int = ROUND
     return found | {"ratio": round(found["cluster"] / found["local"], 2)}
 
 
+ALONE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import measure
+source, target = measure.parquet("ml-20m"), Path(sys.argv[2])
+print(measure.in_turn({"local": lambda: measure.local_fit(source, target)})["local"])
+"""
+
+
+def part_alone(spark: Any, folder: Path) -> dict[str, Any]:
+    """Fit on one machine in a process that has no Spark session."""
+    run = [sys.executable, "-c", ALONE, str(HERE), str(folder / "alone")]
+    return {"local": float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)}
+
+
 def part_shuffle(spark: Any, folder: Path) -> dict[str, Any]:
     """Compare what was sent with what was forecast."""
     frame = spark.read.parquet(str(parquet("ml-20m")))
@@ -194,7 +212,8 @@ def part_large(spark: Any, folder: Path) -> dict[str, Any]:
     return found | {"ratio": round(found["100m"] / found["20m"], 2)}
 
 
-PARTS = {"fit": part_fit, "shuffle": part_shuffle, "lists": part_lists, "join": part_join, "large": part_large}
+PARTS = {"fit": part_fit, "alone": part_alone, "shuffle": part_shuffle, "lists": part_lists, "join": part_join}
+PARTS["large"] = part_large
 
 
 def main(names: list[str]) -> None:

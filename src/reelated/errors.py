@@ -209,11 +209,11 @@ def not_installed(what: str, extra: str) -> InputError:
 
 
 def import_optional(package: str, extra: str, name: str = "") -> Any:
-    """Import an optional package, or raise `InputError` with the command that installs it."""
+    """Import an optional package, or raise `InputError` with the commands that install it."""
     try:
         return import_module(package)
     except ImportError:
-        raise not_installed(name or package, extra) from None
+        raise InputError(f"{not_installed(name or package, extra)}, or: pip install {package}") from None
 
 
 def plural(count: int, noun: str) -> str:

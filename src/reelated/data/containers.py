@@ -27,9 +27,8 @@ from reelated.data.unpack import (
     decompress,
     decompress_start,
     max_unpacked,
-    required,
 )
-from reelated.errors import InputError
+from reelated.errors import InputError, import_optional
 
 HEAD_BYTES = 65536
 
@@ -291,7 +290,7 @@ def _sqlite_column(name: str, values: list[Any]) -> pl.Series:
 
 def _workbook(label: str, data: bytes) -> dict[str, bytes]:
     """Return the sheets of an Excel workbook that are not empty as CSV by name."""
-    reader = required("fastexcel", "formats")
+    reader = import_optional("fastexcel", "formats")
     try:
         book = reader.read_excel(data)
         cells = {"header_row": None, "skip_rows": 0, "dtypes": "string"}

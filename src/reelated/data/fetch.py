@@ -2,16 +2,14 @@
 
 import hashlib
 import io
-import os
 import re
 import shutil
-import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from reelated.atomic import atomic_write
 from reelated.cache import ARCHIVES, archive_path, cache_folder
 from reelated.data.files import Files, find_files
 from reelated.data.movielens import EDITIONS
@@ -69,31 +67,19 @@ def fetch(
         say(f"{name} is in the cache already: {target}")
         return target
     say(LICENCE)
-    with _atomic_write(target) as file:
-        if from_file is not None:
-            _copy(Path(from_file), file)
-            _check_contents(name, Path(file.name))
-        else:
-            url = f"{base_url}/{name}.zip"
-            _download(url, file, progress)
-            _check_md5(name, Path(file.name), _published_md5(f"{url}.md5"), say)
+    try:
+        with atomic_write(target) as temporary, temporary.open("wb") as file:
+            if from_file is not None:
+                _copy(Path(from_file), file)
+                _check_contents(name, temporary)
+            else:
+                url = f"{base_url}/{name}.zip"
+                _download(url, file, progress)
+                _check_md5(name, temporary, _published_md5(f"{url}.md5"), say)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error.strerror or error}).") from None
     say(f"{name} is now in the cache: {target}")
     return target
-
-
-@contextmanager
-def _atomic_write(target: Path) -> Iterator[IO[bytes]]:
-    """Yield a temporary file that replaces `target` on success and is deleted on failure."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.stem}-", delete=False) as file:
-        try:
-            yield file
-            os.fsync(file.fileno())  # before the rename: after a crash the archive is the old or the new one
-            file.close()
-            os.replace(file.name, target)
-        except OSError as error:
-            raise InputError(f"{target} cannot be written ({error.strerror or error}).") from None
-        finally:
-            Path(file.name).unlink(missing_ok=True)
 
 
 def _copy(source: Path, file: IO[bytes]) -> None:

@@ -25,8 +25,8 @@ from reelated.data.containers import (
 )
 from reelated.data.roles import TABLE_SUFFIXES, NoRatings, Roles, assign_roles, is_table
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec
-from reelated.data.unpack import compression, decompress_start, required
-from reelated.errors import InputError, InputTypeError, shorten
+from reelated.data.unpack import compression, decompress_start
+from reelated.errors import InputError, InputTypeError, import_optional, shorten
 
 STDIN = "-"
 EXPORT = "store.json"
@@ -134,7 +134,7 @@ def _standard_input() -> bytes:
 @cache
 def _download(address: str) -> bytes:
     """Return the bytes at an address, through fsspec."""
-    fsspec = required("fsspec", "formats")
+    fsspec = import_optional("fsspec", "formats")
     try:
         with fsspec.open(address, "rb") as file:
             return bytes(file.read())

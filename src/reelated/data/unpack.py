@@ -5,7 +5,6 @@ A few kilobytes can unpack to any size, and running out of memory ends the proce
 
 import bz2
 import gzip
-import importlib
 import io
 import lzma
 import os
@@ -18,7 +17,7 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from reelated.errors import InputError, check_memory, not_installed, show_bytes
+from reelated.errors import InputError, check_memory, import_optional, show_bytes
 
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -83,7 +82,7 @@ def _opened(kind: str, data: bytes) -> Any:
     """Open compressed data as a file of the content."""
     file = io.BytesIO(data)
     if kind == "zstd":
-        return required("zstandard", "formats").ZstdDecompressor().stream_reader(file)
+        return import_optional("zstandard", "formats").ZstdDecompressor().stream_reader(file)
     opener: Any = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}[kind]
     return opener(file)
 
@@ -101,14 +100,6 @@ def decompress_start(data: bytes, n_bytes: int) -> bytes:
         return bytes(_opened(kind, data).read(n_bytes)) if kind else data[:n_bytes]
     except _DAMAGE:
         return b""
-
-
-def required(package: str, extra: str) -> Any:
-    """Import an optional package, or raise `InputError` with the line that installs it."""
-    try:
-        return importlib.import_module(package)
-    except ImportError:
-        raise InputError(f"{not_installed(package, extra)}, or: pip install {package}") from None
 
 
 # ----------------------------------------------------------------------------------------------------------- memory
