@@ -148,7 +148,7 @@ def intervals(protocol, results):
     second, next_ = next((label, found) for label, found in others if label != IDS_ONLY)
     measured = {(row.measure, row.relevance): row for row in ours.rows()}
     gaps = {(row.measure, row.relevance): row for row in compare(next_, ours)}
-    print(f"\n95 % intervals of the {first.replace('*', '')}, and their difference from “{second}”:\n")
+    print(f"\n95 % intervals of the {first.replace('*', '')}, and of their difference from “{second}”:\n")
     print("| measure | interval | difference | its interval | p |\n|---|---|---|---|---|")
     for name, key in protocol.columns.items():
         if measured[key].low is None or key not in gaps:

@@ -706,7 +706,7 @@ BAD_TABLE = {
     ("--columns", "user=who"): "--columns user_id=who: the table has no such column. Its columns: 'user',",
     ("--scale", "1"): "--scale '1': expected low,high,step, such as 1,5,1.",
     ("--scale", "5,1,1"): "--scale 5.0,1.0,1.0: expected low < high",
-    ("--scale", "2,5,1"): "ratings: 1 row with a rating off the scale (2 to 5 in steps of 1)",
+    ("--scale", "2,5,1"): "ratings: 1 row with a rating outside the scale (2 to 5 in steps of 1)",
     ("--duplicates", "error"): "ratings: 1 repeated rating of an item by the same user, for example user_id='cy', ",
     ("--items", "nowhere.csv"): "nowhere.csv",
 }

@@ -129,7 +129,7 @@ def test_without_a_published_md5_another_edition_is_an_error(server, cache):
 def test_a_truncated_download_leaves_the_cache_empty(server, cache, whole):
     publish(server, whole)
     server.short["/ml-100k.zip"] = 1000
-    with pytest.raises(InputError, match="cannot be reached, or the connection broke off"):
+    with pytest.raises(InputError, match="cannot be reached, or the connection broke"):
         fetch("ml-100k", base_url=server.url)
     assert cached_files(cache) == []
 

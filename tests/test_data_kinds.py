@@ -216,7 +216,7 @@ def test_addresses_of_pictures_are_read_and_others_are_ignored_with_a_note(tmp_p
     data = read(tmp_path)
     assert images == (data.items["image"].to_list() if "image" in data.items.columns else None)
     n_ignored = sum(map(bool, cells)) - sum(map(bool, images or []))
-    note = f"movies.json: ignored {n_ignored} picture{'s' * (n_ignored > 1)} without an address of https://"
+    note = f"movies.json: ignored {n_ignored} picture{'s' * (n_ignored > 1)} without a URL that begins with https://"
     assert data.notes == ((note,) if n_ignored else ())
 
 

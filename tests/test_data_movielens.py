@@ -190,7 +190,7 @@ def test_another_ratings_table_keeps_its_own_scale(tmp_path):
 def test_the_scale_of_an_edition_applies_only_if_the_ratings_fit(tmp_path):
     files = encoded("100K") | {"u.data": "1\t10\t10\t880000000\n1\t20\t4\t880000000\n"}
     assert read(folder_of(tmp_path, files)).ratings.scale == (4, 10, 6)
-    with pytest.raises(InputError, match=r"set: 1 row with a rating off the scale .1 to 5 in steps of 1."):
+    with pytest.raises(InputError, match=r"set: 1 row with a rating outside the scale .1 to 5 in steps of 1."):
         read(tmp_path / "set", scale=(1, 5, 1))
 
 

@@ -226,7 +226,7 @@ def test_an_unclosed_quote_affects_only_its_own_line(tmp_path):
     path = put(tmp_path, HEADED + '"1,10,4,5\n3,1,1,1\n4,1,1,1\n')
     with pytest.warns(DataWarning, match="dropped 1 bad line, the first is line 4: 1 field"):
         assert rows(path, invalid="drop") == [*ROWS, (3, 1, 1.0, 1), (4, 1, 1.0, 1)]
-    with pytest.raises(InputError, match="line 4: 1 field where 4 are expected, for a quote is not closed"):
+    with pytest.raises(InputError, match="line 4: 1 field where 4 are expected, because a quote is not closed"):
         read(path)
 
 

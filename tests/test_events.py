@@ -344,7 +344,7 @@ def test_check_names_the_columns_that_are_not_used_where_none_holds_ratings(tmp_
     path.write_text("user,item,opinion,title\n1,2,good,Up\n1,3,bad,Heat\n2,2,good,Up\n")
     told = run("check", path).stdout
     assert "Not used: 'opinion'." in told
-    assert "reading goes on; --columns rating=COLUMN names ratings, and --map like=1 gives words" in told
+    assert "reading continues; --columns rating=COLUMN names ratings, and --map like=1 gives words" in told
     assert "Not used" not in run("check", path, "--columns", "rating=opinion", "--map", "good=5,bad=1").stdout
 
 
@@ -362,7 +362,7 @@ def test_a_store_adds_events_and_keeps_items_of_no_interest(shop):
     kept = shop.add_events([Event(1, 10, "cart"), Event(3, 11, weight=4.0), Event(2, 10, "hide"), Event(2, 10, "view")])
     assert kept == 4
     assert rows(shop.dataset()[0]) == [(1, 10, 5.0), (1, 11, 3.0), (2, 10, -1.0), (2, 12, 5.0), (3, 11, 4.0)]
-    for event, told in ((Event(1, 10, "swim"), "expected one of 'view'"), (Event(1, 10, weight=0.0), "not 0")):
+    for event, told in ((Event(1, 10, "swim"), "expected one of 'view'"), (Event(1, 10, weight=0.0), "other than 0")):
         with pytest.raises(InputError, match=told):
             shop.add_events([event])
 

@@ -157,5 +157,5 @@ def test_titles_neither_reorder_a_page_nor_are_invisible(app):
     renderer = Renderer()
     assert renderer.templates.from_string("{{ title }}").render(title="a\u202eb<") == "ab&lt;"
     for title in ("\u202e", "\u200b \u2066"):
-        with pytest.raises(InputError, match="can be seen"):
+        with pytest.raises(InputError, match="at least one visible character"):
             app.state.service.store.put_item(1, title)

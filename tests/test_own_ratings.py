@@ -96,7 +96,9 @@ def test_plain_tables_of_ids_or_titles(rec, table, ratings, unmatched):
 
 def test_a_scale_that_is_not_that_of_the_model_is_asked_for(rec):
     table = {"title": ["Alien", "Hamlet (1996)"], "rating": [9, 4]}
-    with pytest.raises(InputError, match=r"rating=9, above the highest rating, 5. Say highest=10"):
+    with pytest.raises(
+        InputError, match=r"rating=9, above the highest rating, 5. Pass the .* rating of the table, such as highest=10"
+    ):
         read_own_ratings(table, rec)
     assert read_own_ratings(table, rec, highest=10).ratings == {1: 4.5, 4: 2}
     with pytest.raises(InputError, match="No column with ids or titles among 'x', 'rating'"):

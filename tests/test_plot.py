@@ -358,7 +358,7 @@ def test_unknown_items_and_users_are_rejected(rec):
 def test_numbers_out_of_range_are_rejected(rec):
     for call, message in [
         (lambda: plot.neighborhood(rec, STAR_WARS, n=0), "n=0: expected an integer of 1 or more"),
-        (lambda: plot.neighborhood(rec, STAR_WARS, n=31), "n=31: expected 30 neighbours at the most"),
+        (lambda: plot.neighborhood(rec, STAR_WARS, n=31), "n=31: expected at most 30 neighbours"),
         (lambda: plot.similarity(rec, STAR_WARS, n=1), "n=1: expected an integer of 2 or more"),
         (lambda: plot.similarity(rec, STAR_WARS, n=26), "n=26: expected from 2 to 25 items"),
         (lambda: plot.similarity(rec, []), "item_ids: got 0, expected from 2 to 25"),
@@ -469,7 +469,7 @@ def test_usage_errors_are_reported_before_reading_data(words, message, tmp_path)
             "--item 'qqzz': no item",
         ),
         (("user", "--user", 99999, "-o", "a.png"), "--user 99999: no ratings"),
-        (("neighborhood", "--item", "Fargo", "-n", 31, "-o", "a.png"), "--n 31: expected 30 neighbours at the most."),
+        (("neighborhood", "--item", "Fargo", "-n", 31, "-o", "a.png"), "--n 31: expected at most 30 neighbours."),
     ],
 )
 def test_invalid_input_is_an_error_and_nothing_is_written(words, message, tmp_path, monkeypatch):

@@ -395,11 +395,11 @@ def test_ratings_off_the_scale_are_an_error_or_dropped_with_their_row_numbers():
     data, note = dataset_and_note(table, scale=(1, 5, 1), invalid="drop")
     assert note == (
         "dropped 1 row without a user, an item or a finite rating, the first is row 1: user_id=None, item_id=1, "
-        "rating=1.0; dropped 1 row with a rating off the scale (1 to 5 in steps of 1), the first is row 3: user_id=3, "
-        "item_id=3, rating=9.0"
+        "rating=1.0; dropped 1 row with a rating outside the scale (1 to 5 in steps of 1), the first is row 3: "
+        "user_id=3, item_id=3, rating=9.0"
     )
     assert rows(data) == [(2, 2, 2.0), (4, 4, 3.0)]
-    with pytest.raises(InputError, match=r"1 row with a rating off the scale \(4 to 5 in steps of 0.5\), .* row 3"):
+    with pytest.raises(InputError, match=r"1 row with a rating outside the scale \(4 to 5 in steps of 0.5\), .* row 3"):
         Dataset.from_frames(THREE, scale=(4, 5, 0.5))
 
 

@@ -457,7 +457,7 @@ def test_items_without_sampled_ratings_have_no_neighbours(small, tmp_path):
 REFUSED = [
     ("(null, 7, 3.0), (2, null, 1.0), (3, 7, double('NaN')), (4, 8, 2.0)", "3 rows without a user"),
     ("(1, 7, 3.0), (1, 7, 4.0), (1, 7, 5.0), (2, 7, 5.0)", "2 repeated ratings of an item by the same user"),
-    ("(1, 7, 3.0), (2, 7, 9.0)", "1 row with a rating off the scale"),
+    ("(1, 7, 3.0), (2, 7, 9.0)", "1 row with a rating outside the scale"),
 ]
 
 
@@ -537,7 +537,7 @@ def test_an_audience_equals_the_local_one(served, ml100k, by):
 def test_recommend_rejects_ratings_unlike_those_of_the_fit(served, spark):
     _, path = served
     for rows, message in [
-        ("(1, 50, 9.0)", "1 row with a rating off the scale of the fit"),
+        ("(1, 50, 9.0)", "1 row with a rating outside the scale of the fit"),
         ("(1, 50, double(null))", "1 row without a user"),
         ("(1, 'x', 3.0)", "item_id is of type str: expected int"),
     ]:

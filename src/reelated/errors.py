@@ -21,7 +21,7 @@ class Advice(StrEnum):
     ADD_ITEM = "Look for it by title, or add it first."
     NEW_USER = "For a new user pass ratings={item_id: rating}."
     NO_USERS = "Pass ratings={item_id: rating}, or save it with ratings=True."
-    ADDRESSES = "See /openapi.json for all addresses."
+    ADDRESSES = "See /openapi.json for all routes."
     LIST_RATINGS = "List the ratings of the user."
     SIMILAR = "For items like this one call similar(item_id=…)."
     DROP_ROWS = "Correct the data, or drop such rows with invalid='drop'."
@@ -30,7 +30,7 @@ class Advice(StrEnum):
     NAME_COLUMNS = "Name the columns with columns={'user_id': …, 'item_id': …, 'rating': …}."
     NAME_ITEM_COLUMNS = "Name the columns with item_columns={'item_id': …, 'title': …}."
     OWN_COLUMNS = "Name them with columns={'title': …, 'year': …, 'rating': …}."
-    HIGHEST_RATING = "Say highest=10, or whatever the highest possible rating of the table is."
+    HIGHEST_RATING = "Pass the highest possible rating of the table, such as highest=10."
     NAME_POSITIONS = "Name the columns by position: columns={'user_id': 1, 'item_id': 2, 'rating': 3}."
     MAP_WORDS = "Map words to ratings: map={'like': 1, 'dislike': 0}."
     WITHOUT_TIMES = "To read without times: columns={'timestamp': None}."
@@ -49,12 +49,12 @@ class Advice(StrEnum):
     COSINE = "Use similarity='cosine'."
     STOPS_AT_ROWS = "stops at the first; invalid='drop' drops them."
     STOPS_AT_MATRIX = "stops here; layout='wide' reads it."
-    STOPS_AT_DUPLICATES = "stops here; duplicates='last', 'first' or 'mean' goes on."
+    STOPS_AT_DUPLICATES = "stops here; duplicates='last', 'first' or 'mean' continues."
     OBSERVES_SCALE = "does so; scale=(low, high, step) says otherwise."
-    KEEPS_OUTLIERS = "keeps them; scale=(low, high, step) refuses what is off it."
+    KEEPS_OUTLIERS = "keeps them; scale=(low, high, step) refuses ratings outside it."
     SUMS_EVENTS = "sums them for each user and item; feedback='explicit' takes them as ratings."
-    SKIPS_COLUMNS = "goes on; columns={'rating': …} names ratings, and map={'like': 1} gives words numbers."
-    KEEPS_COLUMNS = "takes them as they are; columns={'user_id': …, 'item_id': …} says which is which."
+    SKIPS_COLUMNS = "continues; columns={'rating': …} names ratings, and map={'like': 1} gives words numbers."
+    KEEPS_COLUMNS = "takes them as they are; columns={'user_id': …, 'item_id': …} names the right ones."
 
 
 class Wording(NamedTuple):
@@ -72,7 +72,7 @@ class Wording(NamedTuple):
     advice: Mapping[Advice, str] = {}
 
     def advise(self, remedy: str) -> str:
-        """Return a remedy in the words of the interface."""
+        """Return a remedy as the interface phrases it."""
         return self.advice.get(remedy, str(remedy)) if isinstance(remedy, Advice) else remedy
 
     def head(self, error: "InputError") -> str:
@@ -152,7 +152,7 @@ class InputError(ValueError):
         super().__init__(self.render())
 
     def render(self, wording: Wording = PYTHON) -> str:
-        """Return the message in the words of an interface."""
+        """Return the message as an interface phrases it."""
         remedy = wording.advise(self.remedy)
         head = f"{wording.head(self)}: " if self.parameter else f"{self.where}: " if self.where else ""
         return f"{head}{self.expected}" + (f" {remedy}" if remedy else "")

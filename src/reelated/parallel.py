@@ -83,8 +83,8 @@ def check_not_forked() -> None:
     """Raise `InputError` in a process forked after polars had started its threads: polars would hang."""
     if _forked_from_threads:
         raise InputError(
-            "this process was forked from one whose polars has threads, which a fork does not copy: polars would wait "
-            "for them for ever. Expected a process that was spawned, or forked before its parent used polars.",
+            "this process was forked after polars had started threads. A fork does not copy them, so polars would wait "
+            "for them forever. Expected a process that was spawned, or forked before its parent used polars.",
             remedy="Use multiprocessing.get_context('spawn'), or load the model after the fork only.",
         )
 

@@ -140,7 +140,7 @@ def _row_similarities(accumulator, i, sizes, norms, formula, ranks, values):
 @njit_nogil
 def _prune(ranks, values, n, k, sizes):
     """Move the `k` strongest of the first `n`, ties included, to the front; return how many."""
-    # keep ties: `keep_top_k` resolves them by item index, and ranks have another order
+    # keep ties: `keep_top_k` breaks them by item index, and ranks are in another order
     for c in range(n):
         sizes[c] = abs(values[c])
     threshold, kept = kth_smallest(sizes, n, n - k), 0

@@ -128,9 +128,9 @@ def fill_dense_block(start, stop, rows, sparse, dense, values, prefix_lengths):
 
 
 def list_user_blocks(rows, prefix_lengths, block_of):
-    """Return the (user, block) index: where each block begins in it, the users, and the offsets in their rows.
+    """Return the (user, block) index: the start of each block, the users, and the offsets in their rows.
 
-    A user is listed in each block with items of the user after the dense block.
+    A block lists the users who rated one of its items outside the dense block.
     """
     starts, nothing = np.zeros(int(block_of[-1]) + 2, np.int64), np.empty(0, np.int32)
     _list_user_blocks(rows, prefix_lengths, block_of, starts[1:], nothing, nothing)

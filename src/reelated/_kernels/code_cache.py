@@ -19,7 +19,7 @@ Loaded = TypeVar("Loaded")
 
 
 def load(kernel: str, kinds: tuple[Any, ...], use: Callable[[bytes], Loaded]) -> Loaded | None:
-    """Load the code of a kernel by `use`; return None if there is none, or it is damaged."""
+    """Pass the code of a kernel to `use` and return the result; return None if the code is missing or damaged."""
     if (packaged := packaged_code.load(kernel, kinds)) is not None:
         return use(packaged)
     for folder in folders():

@@ -1,8 +1,8 @@
 """Compile kernels into object code that LLVM alone can load: numba infers types and lowers, LLVM runs once for each.
 
-The code has one entry, a C function of a block of eight-byte words: the numbers that `kinds_of` collects. An array is
-passed as the address of its Python object; after the object's header, NumPy keeps pointers to the data, the shape and
-the strides.
+The code has one entry point: a C function that takes a block of eight-byte words, the numbers that `kinds_of` collects.
+An array is passed as the address of its Python object; after the object's header, NumPy keeps pointers to the data, the
+shape and the strides.
 """
 
 import struct
@@ -88,7 +88,7 @@ class Typing(Context):
         self._resolved = {}
 
     def resolve_function_type(self, func, args, kws):
-        """Return the signature of a call, which has no arguments by keyword."""
+        """Return the signature of a call; all arguments are positional."""
         if isinstance(func, str):  # a constant index may be a slice, which is not hashable
             return super().resolve_function_type(func, args, kws)
         if (signature := self._resolved.get((func, args))) is None:
@@ -110,7 +110,7 @@ class Target(CPUContext):
         self.install_registry(elements.registry)
 
     def get_function(self, fn, sig, _firstcall=True):
-        """Return the code of a function; remember that there is none for `__array__`."""
+        """Return the code of a function; there is none for `__array__`, so it is not searched for a second time."""
         return super().get_function(fn, sig, _firstcall and fn != "__array__")
 
 

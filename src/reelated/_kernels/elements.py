@@ -57,7 +57,7 @@ class Place:
         return array.layout == "C" and all(isinstance(each, types.Integer) for each in kinds)
 
     def view(self, kind):
-        """Return the place as an array."""
+        """Return the part as an array."""
         strides = cgutils.unpack_tuple(self.builder, self.parts["strides"])[-kind.ndim :]
         parts = self.parts | {
             "data": self.address,

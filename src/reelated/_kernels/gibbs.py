@@ -2,9 +2,8 @@
 
 A sample holds an offset and factors `v` for each item, and the mean and precision of the users' `(bias, z)`; a rating
 is `offset_i + bias + v_i · z` plus noise. One kernel samples both items and users: with `q_j = (1, v_j)`, a row that
-rated the items `j` has the precision `A = Λ + α Σ q_j q_jᵀ`, and its mean solves
-`A x = Λ m + α Σ q_j (r_j − offset_j)`. Its sums are added up as products of dense tiles; the systems of eight rows are
-solved at a time.
+rated the items `j` has the precision `A = Λ + α Σ q_j q_jᵀ`, and its mean solves `A x = Λ m + α Σ q_j (r_j −
+offset_j)`. The sums are computed as products of dense tiles, and the systems of eight rows are solved at a time.
 """
 
 from typing import NamedTuple
@@ -81,7 +80,7 @@ def _sample_rows(
 def add_row(u, rows, offsets, factors, sums, batch, totals):
     """Write the sums over one row: Σ v vᵀ, and below it Σ v and Σ v (r − offset); return Σ and Σ² of r − offset.
 
-    Of Σ v vᵀ, only the tiles on and below the diagonal are written.
+    Only the tiles of Σ v vᵀ on and below the diagonal are written.
     """
     begin, end, R = rows.indptr[u], rows.indptr[u + 1], factors.shape[1]
     total, squares = 0.0, 0.0

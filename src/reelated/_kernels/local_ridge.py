@@ -24,8 +24,8 @@ MAX_ITERATIONS = 10
 class PairSums(NamedTuple):
     """The Gram matrix without its diagonal, one triangle; items are ordered by `rank`.
 
-    The row of item `i` begins at ``values[starts[i]]`` and holds its sums of products with the items of lower rank, of
-    the first `n_columns` ranks. There are no sums of two rare items, which have higher ranks.
+    The row of item `i` begins at ``values[starts[i]]``. It holds the sums of products with the items of lower rank, up
+    to rank `n_columns`. Items of higher ranks are rare, and sums of two rare items are not stored.
     """
 
     values: np.ndarray
@@ -48,10 +48,10 @@ class GramMatrix(NamedTuple):
 
 
 class System(NamedTuple):
-    """The workspace of one regression: the candidates by rank, vectors, and the matrix or the ratings it is made of.
+    """The workspace of one regression: the candidates by rank, vectors, and the matrix, or the ratings in place of it.
 
-    The columns hold the users who rated at least two candidates, renumbered; with a matrix, the ratings of rare
-    candidates. `position` has a number for each item or user; it is 0 everywhere before and after.
+    The columns are the users who rated at least two candidates, renumbered. If there is a matrix, the columns hold only
+    the ratings of rare candidates. `position` has a number for each item or user; all are 0 before and after.
     """
 
     order: np.ndarray  # the position of each candidate in the row of the item
@@ -88,11 +88,11 @@ class System(NamedTuple):
 def local_ridge_rows(rows, candidates, norms, gram, penalty, weights, n_positions):
     """Solve the systems of the items `rows`; `candidates` holds each item's candidates and their cosines.
 
-    `n_positions` is at least the number of items and that of the users in `gram.ratings`. Where missing entries make a
-    system indefinite, its diagonal is doubled until there is a solution.
+    `n_positions` is at least the number of items, and at least the number of users in `gram.ratings`. Where missing
+    entries make a system indefinite, its diagonal is doubled until there is a solution.
     """
     n_stored, longest = len(gram.ratings.indices), np.diff(candidates.indptr)[rows].max(initial=0)
-    n_ratings = min(longest * np.diff(gram.ratings.indptr).max(initial=0), n_stored)  # memory is used as it is written
+    n_ratings = min(longest * np.diff(gram.ratings.indptr).max(initial=0), n_stored)  # unwritten pages use no memory
     has_matrix = len(gram.dense.values) > 0 or n_stored == 0
     system = System.empty(longest, n_ratings, n_positions, weights.dtype, has_matrix=has_matrix)
     tolerance = 1e-6 if weights.itemsize == 4 else 1e-12
@@ -135,7 +135,7 @@ def _solve_rows(rows, candidates, norms, gram, penalty, weights, system, toleran
 
 @njit_nogil
 def conjugate_gradients(targets, solution, system, tolerance):
-    """Solve a system to a relative tolerance; return whether it is positive definite, as far as the method can see."""
+    """Solve a system to a relative tolerance; return False if it turns out not to be positive definite."""
     n, residual, direction, product = len(targets), system.residual, system.direction, system.product
     padded, size = padded_length(n), 0.0
     for a in range(n, padded):
@@ -188,7 +188,7 @@ def multiply_matrix(n, matrix, direction, product):
 # product = columns.T @ (columns @ direction) + rest * direction
 @njit_nogil
 def multiply_ratings(n, system, direction, product):
-    """Multiply the matrix of a system that holds ratings by a vector."""
+    """Multiply the matrix of a system, which is given by ratings, by a vector."""
     indptr, users, values = system.columns
     sums = system.sums
     for u in range(system.n_users[0]):
@@ -237,7 +237,7 @@ def dense_system(items, gram, n, system):
 # matrix[a, b] += ratings of a @ ratings of b      for rare candidates
 @njit_nogil
 def add_rare_products(items, first, ratings, n, system):
-    """Add the products of the candidates from `first` on: each rating with those of the same user before."""
+    """Add the products of the candidates from `first` on: each rating times the preceding ratings of the same user."""
     matrix, position, owners, filled = system.matrix, system.position, system.owners, 0
     _, previous, values = system.columns
     for a in range(first, len(items)):

@@ -1,8 +1,8 @@
 """Machine code in a wheel: the first call of a kernel loads it instead of compiling the kernel.
 
-A wheel carries one archive for each of several instruction sets, built by `tools/machine_code.py`. Any processor that
-has the instructions matches. An archive that does not match exactly (another LLVM, Python, platform or kernel source)
-or is damaged counts as absent.
+A wheel carries one archive for each of several instruction sets, built by `tools/machine_code.py`. An archive matches
+any processor that has its instructions. An archive that does not match exactly (another LLVM, Python, platform or
+kernel source) or is damaged counts as absent.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ def load(kernel: str, kinds: tuple[Any, ...]) -> bytes | None:
 
 
 def member(kernel: str, kinds: tuple[Any, ...]) -> str:
-    """Return the name in an archive."""
+    """Return the name of the code of a kernel in an archive."""
     return hashlib.sha256(repr((kernel, kinds)).encode()).hexdigest()
 
 
 @cache
 def best_archive(folder: Path, triple: str, features: str) -> Path | None:
-    """Return the archive for the most instructions that this processor has."""
+    """Return the archive for the largest set of instructions that this processor has."""
     supported = {name[1:] for name in features.split(",") if name.startswith("+")}
     usable = {}
     for path in sorted(folder.glob("*.zip")):
@@ -51,7 +51,7 @@ def best_archive(folder: Path, triple: str, features: str) -> Path | None:
 
 @cache
 def toolchain() -> tuple[str, ...]:
-    """Return what else identifies compiled code besides the processor: versions of Python and LLVM, kernel source."""
+    """Return what identifies compiled code besides the processor: Python, LLVM and a hash of the kernels' source."""
     # the entry of a kernel reads arrays behind the header of a Python object, whose size depends on the build of Python
     python = f"{sys.version_info[0]}.{sys.version_info[1]}-{object.__basicsize__}"
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))

@@ -13,7 +13,7 @@ from reelated._kernels.topk import keep_top_k
 
 @njit_nogil
 def gram_rows(start, stop, by_item, by_user, gram):
-    """Compute rows `start … stop` of the Gram matrix, lower triangle only; `gram` must be 0 before."""
+    """Compute rows `start … stop` of the Gram matrix, lower triangle only; `gram` must be all zeros."""
     for i in range(start, stop):
         row = gram[i]
         for p in range(by_item.indptr[i], by_item.indptr[i + 1]):

@@ -55,7 +55,7 @@ class Vectors:
         return self.builder.shuffle_vector(self.builder.insert_element(undefined, value, first), undefined, zeros)
 
     def sum(self, value):
-        """Return the sum of the eight lanes: halves, then halves of these."""
+        """Return the sum of the eight lanes: add the upper half to the lower half, three times."""
         undefined = ir.Constant(value.type, ir.Undefined)
         for half in (4, 2, 1):
             order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [(lane + half) % LANES for lane in range(LANES)])
@@ -163,9 +163,9 @@ def count_reaching(_, numbers, start, bits):
 
 @operation
 def mask_candidates(_, numbers, start, threshold, thresholds, group):
-    """Return a bit mask of ``numbers[start : start + 8]``: not 0, and in absolute value at least one threshold.
+    """Return a bit mask of the ``numbers[start : start + 8]`` that are not 0 and reach one of two thresholds.
 
-    Either `threshold` or ``thresholds[group + lane]``.
+    The absolute value is compared with `threshold` and with ``thresholds[group + lane]``.
     """
 
     def generate(context, builder, signature, args):
@@ -202,7 +202,7 @@ def bits_to_float32(_, bits):
 
 @operation
 def rint(_, number):
-    """Round to the nearest integer, halves to the even one."""
+    """Round to the nearest integer, halves to the even integer."""
 
     def generate(_, builder, signature, args):
         kind = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()])
@@ -213,7 +213,7 @@ def rint(_, number):
 
 @operation
 def lowest_bit(_, word):
-    """Return the start of the lowest set bit of a 64-bit word, which must not be 0."""
+    """Return the position of the lowest set bit of a 64-bit word, which must not be 0."""
 
     def generate(_, builder, signature, args):
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
@@ -380,7 +380,7 @@ def subtract_outer(_, sums, start, step, batch, left, right, capacity, n):
 
 @operation
 def add_symmetric(_, product, row, matrix, start, step, direction, n):
-    """Add the products of `SYMMETRIC_ROWS` rows below the diagonal, and of the same entries above it.
+    """Add the products of a vector with `SYMMETRIC_ROWS` rows below the diagonal, and with the same entries above it.
 
     ``product[8 k + lane] += Σ_i matrix[start + step i + 8 k + lane] * direction[row + i]`` and
     ``product[row + i] += Σ_k,lane matrix[start + step i + 8 k + lane] * direction[8 k + lane]``, for k below `n`.

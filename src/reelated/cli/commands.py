@@ -1,6 +1,6 @@
 """The commands, in the order of the help: each reads its options, makes one call, and prints the result.
 
-A command imports the package that it needs when it runs: all of them take longer than most commands.
+A command imports its package when it runs: importing all packages takes longer than most commands.
 """
 
 import shlex

@@ -254,8 +254,8 @@ def forget(
         subject = f"User {users[0]}" if len(users) == 1 else f"{len(set(users))} users"
         say(f"{subject} and {plural(n_removed, 'rating')} are removed from the store.")
         if not opened.journal_is_clean:
-            say("Another program is reading the store, whose journal contains them until that program is done.")
-            say("A running service removes them then; without one, the last program to close the store does.")
+            say("Another program is reading the store: the journal contains their data until that program is done.")
+            say("A running service then removes the data; without one, the last program to close the store does.")
         versions = versions_of(opened, models)
         if versions.current() is None:
             return

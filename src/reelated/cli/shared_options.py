@@ -42,7 +42,7 @@ Items = Annotated[
     typer.Option(
         "--item",
         "--movie",
-        help="An item that a new user has; if there are ratings, a single item lists users for it. Repeatable.",
+        help="An item of a new user; if the data have ratings, a single item lists users for it. Repeatable.",
     ),
 ]
 Rate = Annotated[list[str] | None, typer.Option("--rate", help="A new user's rating: 50=5 or 'Fargo=4'. Repeatable.")]

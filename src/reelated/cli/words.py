@@ -44,12 +44,12 @@ _ADVICE = {
     Advice.COSINE: "Use --set similarity=cosine.",
     Advice.STOPS_AT_ROWS: "stops at the first; --invalid drop drops them.",
     Advice.STOPS_AT_MATRIX: "stops here; --layout wide reads it.",
-    Advice.STOPS_AT_DUPLICATES: "stops here; --duplicates last, first or mean goes on.",
+    Advice.STOPS_AT_DUPLICATES: "stops here; --duplicates last, first or mean continues.",
     Advice.OBSERVES_SCALE: "does so; --scale LOW,HIGH,STEP says otherwise.",
-    Advice.KEEPS_OUTLIERS: "keeps them; --scale LOW,HIGH,STEP refuses what is off it.",
+    Advice.KEEPS_OUTLIERS: "keeps them; --scale LOW,HIGH,STEP refuses ratings outside it.",
     Advice.SUMS_EVENTS: "sums them for each user and item; --feedback explicit takes them as ratings.",
-    Advice.SKIPS_COLUMNS: "goes on; --columns rating=COLUMN names ratings, and --map like=1 gives words numbers.",
-    Advice.KEEPS_COLUMNS: "takes them as they are; --columns user_id=COLUMN,item_id=COLUMN says which is which.",
+    Advice.SKIPS_COLUMNS: "continues; --columns rating=COLUMN names ratings, and --map like=1 gives words numbers.",
+    Advice.KEEPS_COLUMNS: "takes them as they are; --columns user_id=COLUMN,item_id=COLUMN names the right ones.",
 }
 _PARAMETERS = {name: f"--set {name}=" for name in sorted(_SETTINGS)} | _ARGUMENTS
 TERMINAL = Wording(_PARAMETERS | {name: f"--{option} " for name, option in _OPTIONS.items()}, _ADVICE)

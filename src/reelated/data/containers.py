@@ -47,7 +47,7 @@ def clear_errors(label: str) -> Iterator[None]:
     try:
         yield
     except PermissionError:
-        raise InputError(f"{label}: no permission to read it. Check the rights of the file.") from None
+        raise InputError(f"{label}: no permission to read it. Check the permissions of the file.") from None
     except (RuntimeError, NotImplementedError) as error:  # what zipfile raises for encryption and unknown compression
         why = "it is encrypted" if "encrypted" in str(error) else "it is packed in a way that Python cannot unpack"
         raise InputError(f"{label}: {why}. Unpack it first and read the folder.") from None

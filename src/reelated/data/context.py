@@ -17,7 +17,7 @@ from reelated.ratings.ids import as_ids
 
 MISSING = "without a user, an item or a rating"
 INFINITE = "a rating that is not finite"
-OFF_SCALE = "a rating off the scale"
+OFF_SCALE = "a rating outside the scale"
 PAIR = ("user_id", "item_id")
 
 

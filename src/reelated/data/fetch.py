@@ -110,7 +110,7 @@ def _download(url: str, file: IO[bytes], progress: bool) -> None:
         if status is not None:
             raise InputError(f"{url}: the server answers {status}. Try again later.") from None
         raise InputError(
-            f"{url} cannot be reached, or the connection broke off. Without a network: get the file elsewhere and run "
+            f"{url} cannot be reached, or the connection broke. Without a network: get the file elsewhere and run "
             f"reelated fetch {name.removesuffix('.zip')} --from FILE, or use the bundled sample: 'sample'."
         ) from None
 

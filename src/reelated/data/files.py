@@ -1,4 +1,4 @@
-"""Resolution of a source (folder, zip, file, database, address, standard input or cached name) to its files."""
+"""Resolution of a source (folder, zip, file, database, URL, standard input or cached name) to its files."""
 
 import hashlib
 import os
@@ -133,7 +133,7 @@ def _standard_input() -> bytes:
 
 @cache
 def _download(address: str) -> bytes:
-    """Return the bytes at an address, through fsspec."""
+    """Return the content of a URL, through fsspec."""
     fsspec = import_optional("fsspec", "formats")
     try:
         with fsspec.open(address, "rb") as file:

@@ -25,7 +25,7 @@ _MIN_RATINGS = 100  # minimum number of ratings for a comparison of the pauses b
 _PAUSE_RATIO = 20  # swapped columns are suspected if the pauses of users are this many times those of items
 _MIN_ROWS = 20
 _MIN_SHARE = 0.02  # minimum distance of a sentinel from all other ratings
-_MIN_ZEROS = 0.2  # a scale may begin at 0, so zeros must be frequent, and far more so than other ratings
+_MIN_ZEROS = 0.2  # a scale may begin at 0, so zeros must be frequent, and far more frequent than others
 _HIGH_SENTINELS = (99.0, 999.0, 9999.0)
 _N_ROWS = 8
 _EXPECTED = "Expected one row for each rating, with a user, an item and a rating"
@@ -33,7 +33,7 @@ _EXPECTED = "Expected one row for each rating, with a user, an item and a rating
 
 # ------------------------------------------------------------------------------------------------- values and ids
 def suspicions(ratings: pl.DataFrame, items: Any, scale: Any) -> list[ValidationIssue]:
-    """Return a warning for each kind of value in the tables of a source that may mean something else."""
+    """Return a warning for each kind of value that may have another meaning, such as a missing rating."""
     found = [] if scale is not None or "event" in ratings.columns else [_sentinel(ratings["rating"].drop_nulls())]
     found += [_odd_ids(ratings[name]) for name in ("user_id", "item_id")]
     if isinstance(items, pl.DataFrame) and "genres" in items.columns:
@@ -92,7 +92,7 @@ def _one_genre(items: pl.DataFrame) -> ValidationIssue | None:
     n_genres = lists.explode().n_unique()
     if n_genres < 5 or 2 * n_genres < len(lists):
         return None
-    message = f"{len(lists):,} items have one genre each, and {n_genres:,} genres differ: the column may be no list"
+    message = f"{len(lists):,} items have one genre each, and {n_genres:,} genres differ: the column may not hold lists"
     return ValidationIssue("one_genre", "warning", len(lists), message, Advice.ONE_GENRE)
 
 
@@ -107,7 +107,7 @@ def outlier_ratings(context: ValidationContext) -> Iterator[ValidationIssue]:
     if len(outliers):
         message = (
             f"{plural(len(outliers), 'rating')} far from the others, 98 % of which lie from {low:g} to {high:g}. "
-            "Unless they are counts, this may be a mistake, and it widens the scale."
+            "Unless these values are counts, they may be mistakes, and they widen the scale."
         )
         yield context.issue("stray_rating", "warning", outliers, message, Advice.KEEPS_OUTLIERS)
 
@@ -146,7 +146,7 @@ def swapped_ids(context: ValidationContext) -> Iterator[ValidationIssue]:
 
 
 def _by_names(columns: Mapping[str, str | None]) -> str:
-    """Return a reason if a chosen column has a usual name of the other one."""
+    """Return a reason if the column of users has a usual name for items, or the reverse."""
     for ours, other in (PAIR, PAIR[::-1]):
         theirs = str(columns.get(ours) or "")
         if plain(theirs) in (plain(other), *RATING_ALIASES[other]):
@@ -173,7 +173,7 @@ def _count_missing(ids: pl.Series, known: pl.Series | None) -> int:
 
 
 def _by_pauses(valid: pl.DataFrame) -> str:
-    """Return a reason if the items, like users, seem to have sessions: rows that follow each other shortly."""
+    """Return a reason if the rows of an item, like those of a user, come in sessions: at short intervals."""
     if "timestamp" not in valid.columns or len(valid) < _MIN_RATINGS:
         return ""
     user, item = (_median_pause(valid, name) for name in PAIR)
@@ -181,7 +181,7 @@ def _by_pauses(valid: pl.DataFrame) -> str:
         return ""
     return (
         f"the median pause between two rows of the same item is {_format_duration(item)}, and between two of the same "
-        f"user {_format_duration(user)}, although most users turn to several items in one session"
+        f"user {_format_duration(user)}, although most users have several items in one session"
     )
 
 
@@ -222,7 +222,7 @@ def shape_issues(source: Any, trace: ParseTrace) -> Iterator[ValidationIssue]:
 
 
 def unused_column_issues(names: Sequence[str], matched: Mapping[str, str]) -> Iterator[ValidationIssue]:
-    """For a table without ratings, yield a note with the columns that are not read: one may hold ratings as words."""
+    """For a table without ratings, yield a note with the unread columns: one may hold ratings as words."""
     attributes = (name for aliases in ITEM_ALIASES.values() for name in aliases)
     known = {*map(plain, matched.values()), *attributes, *ITEM_ALIASES}
     unused = [name for name in names if plain(name) not in known]

@@ -61,7 +61,7 @@ def normalize_items(table: pl.DataFrame, unnamed: Collection[str] = ()) -> tuple
     if "image" in table.columns:
         images, n_ignored = image_addresses(table["image"])
         table = table.with_columns(images)
-        notes += [f"ignored {plural(n_ignored, 'picture')} without an address of https://"] * bool(n_ignored)
+        notes += [f"ignored {plural(n_ignored, 'picture')} without a URL that begins with https://"] * bool(n_ignored)
     return _parse_dates(_parse_titles(table)), notes
 
 
@@ -141,7 +141,7 @@ def _split_genres(cells: list[str]) -> tuple[pl.Series, list[str]]:
 
 
 def _parse_list(cell: str) -> list[str]:
-    """Parse a list of genres in the notation of JSON, Python, NumPy or PostgreSQL; of objects, take the names."""
+    """Parse a list of genres in the notation of JSON, Python, NumPy or PostgreSQL; an object gives its name."""
     values: Any = None
     # Python would join adjacent strings, as NumPy prints them, into one
     for parse in (json.loads, ast.literal_eval) if not re.search(r"""['"]\s+['"]""", cell) else ():

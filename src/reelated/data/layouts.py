@@ -25,9 +25,9 @@ _FEATURES = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[ \t]+\d+:-?[\d.]+(?:[eE][+-]?\d+)
 
 
 def is_item_lists(label: str, start: bytes) -> bool:
-    """Return whether the first lines of a text list items: with ratings, or in lists of three lengths or more.
+    """Return whether the first lines of a text are lists of items, with ratings or of three or more lengths.
 
-    Raise `InputError` for lists of items that are not one for each user, and for targets with features.
+    Raise `InputError` if a user has several lists, and for the libsvm format.
     """
     lines = start.decode(errors="replace").replace("\r", "").split("\n")[:_HEAD_LINES]
     lines = [line for line in (lines[:-1] if len(lines) > 1 else lines) if line]
@@ -58,7 +58,7 @@ def _are_counted(lines: list[str]) -> bool:
 
 
 def _refuse_features(label: str, lines: list[str]) -> None:
-    """Raise `InputError` for the libsvm format: targets that are not ids, or that are unsorted in equal widths."""
+    """Raise `InputError` for the libsvm format, unless the targets may be users."""
     if _share(_FEATURES, lines) < 1:
         return
     widths = {len(line.split()) for line in lines}

@@ -50,7 +50,7 @@ def unnested(rows: list[Row], columns: ColumnNames = None) -> tuple[list[Row], l
 
 
 def _parallel_lists(rows: list[Row], columns: ColumnNames) -> list[str]:
-    """Return the fields whose lists of plain values have equal lengths in each row, if they hold ids and more."""
+    """Return the fields whose lists of plain values have equal lengths in each row, if one holds ids."""
     names = [name for name in names_in(rows) if all(isinstance(row.get(name), list) for row in rows)]
     names = [name for name in names if not any(isinstance(each, (dict, list)) for row in rows for each in row[name])]
     is_parallel = len(names) > 1 and all(len({len(row[name]) for name in names}) == 1 for row in rows)
@@ -79,7 +79,7 @@ def rows_of_users(content: Mapping[str, Any]) -> list[Row] | None:
 
 
 def _missing(rows: list[Row], columns: ColumnNames) -> list[str]:
-    """Return those of user, item and rating that no column of plain values holds."""
+    """Return which of user, item and rating have no column of plain values."""
     names = names_in(rows)
     matched = match_columns(names, RATING_ALIASES, columns)
     nested = {name for row in rows for name, value in row.items() if isinstance(value, (dict, list))}

@@ -45,7 +45,7 @@ class OwnRatings(NamedTuple):
     unmatched : tuple of str
         Title and year, or the id, of each rated item that the model does not have.
     notes : tuple of str
-        What was assumed or left out.
+        Notes on what was assumed or left out.
     """
 
     ratings: dict[Any, float]
@@ -195,7 +195,7 @@ class _Items:
 
 
 def _keys(title: str) -> Iterator[tuple[str, ...]]:
-    """Yield the words, without an article, of a title, of the title without its brackets, and of their content."""
+    """Yield the words, without articles, of a title, of its part outside brackets, and of the text in brackets."""
     for form in forms_of(title):
         words = words_of(form)
         yield tuple(words[1:] if words[0] in ("the", "a", "an") and len(words) > 1 else words)

@@ -59,7 +59,7 @@ def read(
     ----------
     source : str, Path or frame
         A folder, an archive or a file (delimited text, JSON, Parquet, Arrow, Excel, SQLite as `"file.db::table"`,
-        compressed or not), an address, or `"-"` for standard input; or a name: `"sample"`, or an edition in the cache
+        compressed or not), a URL, or `"-"` for standard input; or a name: `"sample"`, or an edition in the cache
         such as `"ml-100k"`; or a polars or pandas frame, an Arrow table, a mapping of columns, a list of tuples or
         dicts, a SciPy sparse matrix, or `(matrix, user_ids, item_ids)`. An existing path takes precedence over a name.
     items, users : frame, str or Path, optional
@@ -72,8 +72,8 @@ def read(
     scale : (low, high, step), optional
         The rating scale; by default that of the edition, else the observed one.
     duplicates : {"last", "first", "mean", "error"}, default "last"
-        How to resolve several ratings of one item by one user; "last" and "first" go by time where it is known, else
-        by row.
+        How to resolve several ratings of one item by one user; "last" and "first" use the times if they are known, else
+        the order of the rows.
     invalid : {"error", "drop"}, default "error"
         Whether invalid rows stop reading or are dropped: rows without a user, item or rating, or with a rating outside
         the given scale.
@@ -95,7 +95,7 @@ def read(
     name : str, optional
         Name of the data in messages; by default the edition or the file.
     noun : str, optional
-        What an item is called in headings, such as "book"; by default "movie" for MovieLens and the sample, and "item"
+        The word for an item in headings, such as "book"; by default "movie" for MovieLens and the sample, and "item"
         otherwise.
 
     Raises

@@ -18,7 +18,7 @@ _BAR_WIDTH = 30
 
 
 class Bin(NamedTuple):
-    """The number of ratings from `low` to `high`; a single value where both are equal."""
+    """The number of ratings from `low` to `high`; a single value if both are equal."""
 
     low: float
     high: float

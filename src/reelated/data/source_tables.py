@@ -131,7 +131,7 @@ class SourceTables:
                 self.notes.append(f"left out {name}: {str(error).removeprefix(f'{name}: ').rstrip('.')}")
 
     def check(self, kind: str) -> None:
-        """Raise `InputError` if a table of items or users does not fit the ratings, judged by one of the ratings."""
+        """Raise `InputError` if a table of items or users does not fit the ratings; one rating is tried."""
         first = self.ratings.select(ID_COLUMNS).drop_nulls()[:1]
         if kind in ("items", "users") and len(first):
             Dataset.from_frames(first.with_columns(rating=1.0), **{kind: self.side_tables[kind]})
@@ -161,7 +161,7 @@ class SourceTables:
         return [name for name in names if plain(name) in SIDE_TABLES["items"][0]["item_id"]]
 
     def _store(self, kind: str, table: pl.DataFrame, notes: list[str], label: str, beside: bool = False) -> None:
-        """Store a table with ids of the type that the ratings have, and one row per item or user."""
+        """Convert the ids of a table to the type of those in the ratings, drop repeated ids, and store the table."""
         table, more = self._with_integers(table)
         as_text = [id_ for id_ in ID_COLUMNS if id_ in table.columns and self.ratings[id_].dtype == pl.String]
         table = table.with_columns(pl.col(id_).cast(pl.String) for id_ in as_text)

@@ -1,7 +1,7 @@
 """Readers for tables of any kind into polars columns with Reelated's names.
 
-polars reads text fast. Only where it finds something odd does the line-by-line parser read again, so that the message
-can name the line. A result of polars is trusted only if its number of rows agrees with a separate count.
+polars reads text fast. If it finds something odd, the line-by-line parser reads the text again, so that the message can
+name the line. A result of polars is trusted only if its number of rows agrees with a separate count.
 """
 
 import io

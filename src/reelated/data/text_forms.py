@@ -1,6 +1,6 @@
 """Text in any encoding and in unusual forms → UTF-8 with one separator.
 
-The forms are blocks, runs of spaces, backslashes before quotes and single quotes. Every form keeps the lines, so that
+The forms are blocks, runs of spaces, backslashes before quotes, and single quotes. Conversion keeps the lines, so that
 line numbers in messages are those of the file.
 """
 

@@ -116,7 +116,7 @@ def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout
     start = text[:_HEAD_BYTES]
     if len(start) == _HEAD_BYTES and b"\n" not in start:
         raise InputError(
-            f"{label}, line 1: longer than {_HEAD_BYTES:,} characters. Expected a table with a row a line."
+            f"{label}, line 1: longer than {_HEAD_BYTES:,} characters. Expected a table with one row per line."
         )
     # not splitlines(), which also splits at other characters: line numbers count "\n"
     head = [line.rstrip("\r") for line in start.decode(errors="replace").split("\n")[:_HEAD_LINES]]

@@ -247,7 +247,7 @@ def _row_fault(row: TextRow, layout: TextLayout, positions: dict[str, int], spec
         return "bad_line", f"{plural(n_fields, 'field')} {expected}: {shown}"
     opened = [column for name, column in positions.items() if name in spec.required and row.fields[column][:1] == '"']
     if row.quotes == "stray" and opened:
-        return "bad_line", f"{plural(min(opened) + 1, 'field')} {expected}, for a quote is not closed: {shown}"
+        return "bad_line", f"{plural(min(opened) + 1, 'field')} {expected}, because a quote is not closed: {shown}"
     for name, column in positions.items():
         field = row.fields[column].strip()
         if reason := _field_fault(name, field, name in spec.required):

@@ -54,7 +54,7 @@ def evaluate(
         The lowest rating of a liked item; "mean": above the user's own mean. None: three quarters of the scale (4 on a
         scale of 1 to 5), or "mean" where fewer than 1 % of the ratings reach that.
     progress : callable, optional
-        Called with the completed share, from 0 to 1.
+        Called with the completed fraction, from 0 to 1.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def _evaluate_split(
         shares = np.diff(shown.matrix.indptr) / len(rec.item_ids)
     lists, able = lists_for(rec, split, hidden, options.cutoffs[-1], options.target, part_of(progress, 1, 2))
     values, overall = scoring.score_lists(lists, able, hidden, options.cutoffs, options.relevance), {}
-    if split.candidates is None:  # with candidates, the metrics of all lists would depend on these
+    if split.candidates is None:  # with candidates, the metrics of all lists would depend on them
         values, overall = [*values, scoring.score_novelty(lists, shares)], scoring.score_overall(lists, len(shares))
     errors, bins, unpredicted = _score_ratings(rec, train, test, hidden)
     if not options.errors:

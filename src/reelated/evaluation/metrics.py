@@ -39,7 +39,7 @@ def recall(hits: Hits, n_relevant: Counts) -> Numbers:
 
 
 def recall_capped(hits: Hits, n_relevant: Counts) -> Numbers:
-    """Return Σ_k hit_k / min(n, |relevant|): recall that a full list of hits raises to 1.
+    """Return Σ_k hit_k / min(n, |relevant|): recall, which is 1 if all entries of a list are hits.
 
     Liang et al. 2018, "Variational Autoencoders for Collaborative Filtering", §4.2.
     """

@@ -23,8 +23,8 @@ N_GIVEN = (0, 1, 3, 5, 10, 20)
 N_FOLDS = 5
 RESAMPLES = 1000
 DEFINITION = (
-    "Every user is held out of the fit once, in five folds. The user rates the first of the movies that the start page "
-    "asks for, in its order, that are among the user's own ratings; the user's other ratings are then predicted. Each "
+    "Every user is held out of the fit once, in five folds. The start page asks for movies in a fixed order. The model "
+    "is shown the first ratings that the user gives in this order, and predicts the user's other ratings. Each "
     "predicted rating counts the same. In brackets: 95 % interval over users."
 )
 
@@ -38,7 +38,7 @@ class NewUserRow:
     n_given : int
         Number of ratings that each user has given.
     users, ratings : int
-        Number of users who have that many ratings to give and at least one more; number of their remaining ratings.
+        Number of users who rated `n_given` of the items asked for, and another item; number of their predicted ratings.
     mean : float
         Mean of those ratings.
     bias, bias_low, bias_high : float
@@ -88,9 +88,9 @@ def evaluate_new_users(
 ) -> list[NewUserRow]:
     """Measure the bias of predicted ratings of new users, and the coverage of their intervals.
 
-    Every user is held out of the fit once, in five folds. The model is shown the user's ratings of the first items in
-    the order of the start page and predicts the others. The result holds for items that users choose to rate, which
-    are not a random sample of all items.
+    Every user is held out of the fit once, in five folds. The model is shown the user's ratings of the first items that
+    the start page asks for, and predicts the others. The result holds for items that users choose to rate, which are
+    not a random sample of all items.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def evaluate_new_users(
     seed : int, default 0
         Random seed of the folds and of the bootstrap.
     progress : callable, optional
-        Called with the completed share, from 0 to 1.
+        Called with the completed fraction, from 0 to 1.
 
     Returns
     -------

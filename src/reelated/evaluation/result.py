@@ -87,7 +87,7 @@ class Evaluation:
     parts : tuple of SplitResult
         The values for every user (or item, if users are ranked), one part for each split.
     settings : str
-        The recommender with its parameters, as Python writes it.
+        The recommender with its parameters, as a Python expression.
     """
 
     data: str

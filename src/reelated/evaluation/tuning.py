@@ -142,7 +142,7 @@ def tune(
     seed : int, default 0
         Random seed of the hold-out split and the search.
     progress : callable, optional
-        Called with the completed share and the best value so far.
+        Called with the completed fraction and the best value so far.
 
     Raises
     ------

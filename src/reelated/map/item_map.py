@@ -17,11 +17,11 @@ from reelated.recommender import Recommender
 
 Places = npt.NDArray[np.float64]
 N_LINKS = 10
-"""Strongest links used per item, chosen so that many linked items are close on the map."""
+"""Number of the strongest links used per item; with this number, many linked items are close on the map."""
 EARLY_ITERATIONS, ITERATIONS, UPDATE_ITERATIONS = 100, 250, 50
 """Iterations with early exaggeration, without it, and from an earlier layout, which more iterations would blur."""
 MIN_TSNE_ITEMS = 30
-"""With fewer linked items only the spectral layout is used; t-SNE would draw them into one point."""
+"""With fewer linked items only the spectral layout is used; t-SNE would contract them to one point."""
 MIN_LINKED_ITEMS = 4
 """With fewer linked items the links are ignored."""
 BRIDGE_WEIGHT = 0.1
@@ -61,7 +61,7 @@ def neighbor_graph(links: sp.csr_array) -> sp.csr_array:
 
 
 def connect_components(graph: sp.csr_array) -> sp.csr_array:
-    """Link the best-connected item of each component to that of the largest."""
+    """Link the best-connected item of each component to the best-connected item of the largest component."""
     n_components, component = connected_components(graph, directed=False)
     degree = np.diff(graph.indptr)
     order = np.lexsort((np.arange(len(component)), -degree, component))

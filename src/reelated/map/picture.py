@@ -1,4 +1,4 @@
-"""The map as a self-contained SVG, with titles as tooltips; light or dark as the viewer's system is set."""
+"""The map as a self-contained SVG, with titles as tooltips; light or dark as set in the viewer's system."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from reelated.recommender import Recommender
 WIDTH, LEFT, TOP, MARGIN = 1200, 190.0, 92.0, 24.0
 """Sizes of the picture; the legend is left of the items, the heading above."""
 MIN_HEIGHT, MAX_HEIGHT = 300.0, 900.0
-"""The minimum and maximum height of the area with the items; within these, it is as high as the items need."""
+"""The minimum and maximum height of the area with the items; in between, the items determine its height."""
 MAX_TITLE, N_CANDIDATES, N_LARGE = 40, 400, 60
 """The maximum length of a title, the number of most rated items that may get one, and how many titles are large."""
 GENRES = (
@@ -85,7 +85,7 @@ def draw(
     color : {"genres", "decades"}, default "genres"
         What the dots are coloured by.
     link : callable, optional
-        Returns the URL that the dot of an item id links to.
+        Returns the URL that the dot of an item links to, given the item id.
     """
     dots = _dots(rec, item_map, color)
     height = dots.area.bottom + MARGIN

@@ -16,7 +16,7 @@ from reelated.parallel import Progress
 class BiasModel(LinearRater):
     """Predict a rating as `μ + b_i + b_u`: the mean rating, the item's bias and the user's bias.
 
-    The biases are regularised means, computed in alternation: ``b_i = Σ(r − μ − b_u) / (reg_item + n_i)``, then
+    The biases are regularised means, computed alternately: ``b_i = Σ(r − μ − b_u) / (reg_item + n_i)``, then
     ``b_u = Σ(r − μ − b_i) / (reg_user + n_u)`` (Koren 2010, "Factor in the Neighbors", §2.1). A user's bias is
     computed from the given row, so that new users need no refit.
 

@@ -68,7 +68,7 @@ class BPMF(RowRater):
     alpha_ : ndarray of float64, shape (n_samples,)
         α, the precision of the noise.
     new_user_offsets_ : ndarray of float32, shape (n_items, n_samples)
-        Offset of every item for a new user: its mean expected rating over those who rated it.
+        Offset of every item for a new user: its mean expected rating over its raters.
     new_user_mean_ : ndarray of float64, shape (n_factors + 1, n_samples)
         Prior mean of the vector of a new user, whose number and choice of ratings are unknown: the mean over all users.
     new_user_precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_samples)
@@ -228,7 +228,7 @@ class BPMF(RowRater):
         """The model for new users, whose number and choice of ratings are not informative.
 
         A new user's vector has the distribution over all users of the fit. The offset of an item is its mean expected
-        rating over those who rated it, because a prediction assumes that the user has chosen to rate the item.
+        rating over its raters, because a prediction assumes that the user has chosen to rate the item.
         """
         model, samples = copy(self), self._samples
         n_groups, D, _, lanes = samples.implicit_slope.shape

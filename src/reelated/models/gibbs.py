@@ -201,7 +201,7 @@ def marginal_precision(user_features: Numbers, samples: Samples) -> Numbers:
 
 
 def rater_offsets(items: Numbers, sums_of_raters: Numbers, counts: npt.NDArray[np.int64], mean: Numbers) -> Numbers:
-    """Return each item's mean expected rating over those who rated it, as the offset for a new user."""
+    """Return each item's mean expected rating over its raters, as the offset for a new user."""
     deviation = np.where(counts[:, None] > 0, sums_of_raters / np.maximum(counts, 1)[:, None] - mean, 0.0)
     offsets: Numbers = items[:, 0] + deviation[:, 0] + np.einsum("if,if->i", items[:, 1:], deviation[:, 1:])
     return offsets

@@ -40,8 +40,8 @@ class ItemKNN(LinearRater):
     similarity : str, default "cosine"
         "cosine" of the ratings; "adjusted-cosine": of the ratings minus each user's mean; "pearson": minus each item's
         mean; "residual-cosine": minus the regularised biases of both (see `BiasModel`); "jaccard": of the sets of
-        raters. Columns are zero-filled, as in scikit-learn. Only "residual-pearson" is a correlation over the users who
-        rated both items, of the ratings minus the same biases (Herlocker et al. 2002, §3.1, between items).
+        raters. Columns are zero-filled, as in scikit-learn. "residual-pearson" is the correlation of the ratings minus
+        the same biases, over the users who rated both items (Herlocker et al. 2002, §3.1, between items).
     n_neighbors : int or None, default 100
         Maximum number of neighbours kept for an item; None keeps all.
     max_neighbors_used : int or None, default None

@@ -164,7 +164,7 @@ class LinearScorer(NamedTuple):
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         """Return the score or rating of one item for every row, from the raters of the item's neighbours."""
         n_rows, n_items = self.matrix.shape
-        if self.links.max_neighbors_used < n_items:  # each row may use other neighbours
+        if self.links.max_neighbors_used < n_items:  # each row may use different neighbours
             return self.pairs(np.arange(n_rows), np.full(n_rows, item))
         columns = as_kernel_csr(self.columns() if by_item is None else by_item)
         return kernels.score_users(item, self.links.by_row, columns, *self.terms[1:])

@@ -45,13 +45,13 @@ class RowModel(Estimator):
         Parameters
         ----------
         X : array or sparse matrix, shape (n_users, n_items)
-            Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
+            Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is a missing rating.
         y : ignored
             Present for API consistency with scikit-learn.
         scale : (low, high), optional
             Lowest and highest possible rating; by default the observed ones.
         progress : callable, optional
-            Called with the fraction done, from 0 to 1.
+            Called with the completed fraction, from 0 to 1.
 
         Raises
         ------
@@ -135,9 +135,10 @@ class RowModel(Estimator):
         exclude_seen : bool, default True
             Whether items that the row has rated are left out.
         weights : array, shape (X.nnz,), optional
-            Factors of the ratings of `X`, a canonical CSR, in the score; by default 1. Not for `by="rating"`.
+            Factor of each rating in the score, by default 1; `X` must then be a canonical CSR matrix. Not for
+            `by="rating"`.
         progress : callable, optional
-            Called with the fraction done, from 0 to 1.
+            Called with the completed fraction, from 0 to 1.
         """
         scorer, n = self.scorer(X, by=by, weights=weights), check_integer("n", n, 0)
         mask = None if item_mask is None else check_item_mask(self, item_mask)
@@ -205,7 +206,7 @@ class RowModel(Estimator):
         """Return the contributions to the scores or predicted ratings of several items for the single row of `X`."""
         scorer = self.scorer(X, by=by, weights=weights)
         if (n_rows := scorer.matrix.shape[0]) != 1:
-            raise InputError(f"X of {n_rows} rows: expected the one row of the user to explain to.")
+            raise InputError(f"X of {n_rows} rows: expected a single row.")
         _, items = check_pairs(scorer.matrix, np.zeros(len(items), np.int32), items)
         return scorer.contributions(items)
 
@@ -232,7 +233,7 @@ class RowRater(RowModel):
     """A model that predicts ratings."""
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return the predicted rating of every row and item; `predict_pairs` predicts some.
+        """Return the predicted rating of every row and item; `predict_pairs` takes pairs.
 
         Returns
         -------

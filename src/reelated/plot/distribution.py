@@ -44,7 +44,7 @@ def ratings(source: Recommender | Dataset | Ratings | FrameLike, *, dark: bool =
 
 
 def _ratings_of(source: Recommender | Dataset | Ratings | FrameLike) -> tuple[str, str, Ratings]:
-    """Return the name of the data, what an item is called, and the ratings."""
+    """Return the name of the data, the noun and the ratings."""
     if isinstance(source, Recommender):
         return source.name_, source.noun_, ratings_of(source)
     if isinstance(source, Ratings):

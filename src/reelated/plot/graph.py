@@ -37,7 +37,7 @@ def neighborhood(rec: Recommender, item_id: Any, *, n: int = 10, dark: bool = Fa
         No such item, too many neighbours, or Matplotlib is not installed.
     """
     if check_integer("n", n, 1) > MAX_NEIGHBORS:
-        raise InputError(f"expected {MAX_NEIGHBORS} neighbours at the most.", parameter="n", value=n)
+        raise InputError(f"expected at most {MAX_NEIGHBORS} neighbours.", parameter="n", value=n)
     rows, catalogue = list(check_fitted(rec).similar(item_id, n=n)), rec.catalogue_
     places, title = positions(len(rows)), catalogue.title(catalogue.index_of(item_id))
     with drawing(dark) as colours:
@@ -58,7 +58,7 @@ def neighborhood(rec: Recommender, item_id: Any, *, n: int = 10, dark: bool = Fa
 
 
 def positions(n: int) -> np.ndarray:
-    """Return positions on an oval, clockwise from the upper right, with heights at which no two labels overlap."""
+    """Return positions on an oval, clockwise from the upper right, at heights where no labels overlap."""
     right = (n + 1) // 2
     heights = [np.linspace(1, -1, side) if side > 1 else np.zeros(side) for side in (right, n - right)]
     x = [1.35 * np.sqrt(1 - (0.86 * y) ** 2) for y in heights]

@@ -24,7 +24,7 @@ def plain(name: str) -> str:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    """Return the words of a text in the form in which column names are compared, without accents and marks."""
+    """Return the words of a text without accents and marks, as column names are compared."""
     return tuple(map(plain, text.split()))
 
 
@@ -151,7 +151,7 @@ ITEM_ALIASES: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 IMAGE_ADDRESS = r"^(?:https://|http://(?:127\.0\.0\.1|localhost)[:/])[!-~]+$"
-"""The valid addresses of pictures: over TLS, or on this machine."""
+"""The valid URLs of pictures: over TLS, or on this machine."""
 USER_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": (*RATING_ALIASES["user_id"], "id"),
     "age": ("age",),
@@ -247,7 +247,7 @@ def check_attributes(table: pl.DataFrame) -> None:
 
 
 def image_addresses(column: pl.Series) -> tuple[pl.Series, int]:
-    """Return the first address in each cell of a column of pictures, and the number of cells without a valid one."""
+    """Return the first URL in each cell of a column of pictures, and the number of cells without a valid one."""
     if column.dtype == pl.List(pl.String):
         column = column.list.first()
     if column.dtype != pl.String:

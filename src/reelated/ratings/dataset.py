@@ -51,7 +51,7 @@ class Dataset:
         The ratings.
     items : polars.DataFrame
         One row per known item, rated or not, by ascending `item_id`: `item_id`, `title`, `year`, `genres` (list),
-        and if known `release_date`, `imdb_id`, `tmdb_id`, `image` (an address).
+        and if known `release_date`, `imdb_id`, `tmdb_id`, `image` (a URL).
     users : polars.DataFrame
         One row per known user: `user_id`, and if known `age`, `gender`, `occupation`, `zip_code`.
     tags : polars.DataFrame or None
@@ -61,9 +61,9 @@ class Dataset:
     notes : tuple of str
         Changes made by reading, one sentence each.
     noun : str
-        What an item is called in headings, such as "movie".
+        The word for an item in headings, such as "movie".
     verb : str
-        What users did with the items, such as "bought"; empty if this is not known, or if users rated items.
+        The verb for the users' actions, such as "bought"; empty for ratings, and if it is not known.
     events : mapping of str to float, optional
         The weights of the types of events, if they were given.
     """
@@ -242,7 +242,7 @@ def _without_invalid(table: pl.DataFrame, scale: Scale | None, invalid: Invalid)
     faults = faults.with_columns(off_scale=pl.col("off_scale") & ~pl.col("missing"))
     reasons = {
         "missing": "without a user, an item or a finite rating",
-        "off_scale": f"with a rating off the scale ({scale})",
+        "off_scale": f"with a rating outside the scale ({scale})",
     }
     notes = []
     for fault, reason in reasons.items():

@@ -21,7 +21,7 @@ _ITEM_LISTS = {" ": r"\w*\d\w*", "|": r"[^|]+", ",": "[^,]+", ";": "[^;]+"}
 _USER_LISTS = {",": r"[^,\s]{4,}"}
 """The separators of a list of ids in one field, and an id in such a list; titles also have spaces and commas."""
 _NO_LIST = "[/=]|(?i:, (?:and|or|the|a|an|und|oder|der|die|das|et|ou|le|la|les|y|e|o|el|il)(?: |$))"
-"""An address, or a title such as `Lock, Stock, and Two Smoking Barrels` or `Good, the Bad, and the Ugly, The`."""
+"""A URL, or a title such as `Lock, Stock, and Two Smoking Barrels` or `Good, the Bad, and the Ugly, The`."""
 EVENT = pl.Series("event", [], dtype=pl.String)
 """The column that tables of events have in our columns, and tables of ratings do not."""
 

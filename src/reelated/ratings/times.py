@@ -184,7 +184,7 @@ def _with_date(text: pl.Series, parts: pl.DataFrame, dates: str | None) -> pl.Da
         dotted = short["s"][0] == "."  # dates with points have the day first in every country
         if days == months == 0 and not dotted and (short["a"].str.zfill(2) != short["b"].str.zfill(2)).any():
             raise InputError(
-                f"{text.name}={shorten(text.drop_nulls()[0])}: day or month first? No date of the column tells.",
+                f"{text.name}={shorten(text.drop_nulls()[0])}: day or month first? No date of the column shows it.",
                 remedy=Advice.DATES,
             )
         day_first = days > months or (days == months and dotted)

@@ -35,7 +35,7 @@ class Audience(NamedTuple):
     unclipped: Floats
 
     def take(self, places: npt.NDArray[np.int64]) -> "Audience":
-        """Return some of the users."""
+        """Return the users at these places."""
         columns: Any = (column[places] for column in self)
         return Audience(*columns)
 
@@ -122,7 +122,7 @@ def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
 def assign_with_cap(
     audiences: list[Audience], by: AudienceBy, n: int, per_user: int | None
 ) -> list[npt.NDArray[np.int64]]:
-    """Return at most `n` places of each audience, the highest numbers first, with a user in at most `per_user`."""
+    """Return at most `n` places of each audience, the highest numbers first; a user has at most `per_user` places."""
     item = np.repeat(np.arange(len(audiences)), [len(audience.users) for audience in audiences])
     place = np.concatenate([np.arange(len(audience.users)) for audience in audiences])
     users, numbers = (

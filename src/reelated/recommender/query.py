@@ -49,7 +49,7 @@ class Query(NamedTuple):
 
 def one_row(items: Any, ratings: Any, n_items: int) -> sp.csr_array:
     """Return a users × items matrix of one user; `items` ascend."""
-    row = sp.csr_array.__new__(sp.csr_array)  # the constructor takes as long as an answer
+    row = sp.csr_array.__new__(sp.csr_array)  # the constructor takes as long as computing a list
     own = {"indptr": np.array([0, len(items)], np.int32), "indices": np.asarray(items, np.int32), "data": ratings}
     row.__dict__ = _no_row(n_items).__dict__ | own
     return row

@@ -45,7 +45,7 @@ from reelated.recommender.rows import ItemRow, Prediction, SearchHit, SimilarRow
 from reelated.recommender.state import State
 
 CHUNK = 4096
-"""The number of users whose lists `recommend_batch` makes at once."""
+"""The number of users whose lists `recommend_batch` computes at once."""
 
 
 class Recommender(State):
@@ -89,9 +89,9 @@ class Recommender(State):
     name_ : str
         The name of the data.
     noun_ : str
-        What an item is called in headings, such as "movie".
+        The word for an item in headings, such as "movie".
     verb_ : str
-        What users did with the items, such as "bought"; empty if they rated, or if it is not known.
+        The verb for the users' actions, such as "bought"; empty for ratings, and if it is not known.
     notes_ : tuple of str
         Changes made by reading the data.
 
@@ -132,7 +132,7 @@ class Recommender(State):
         data : Dataset or table
             Result of `reelated.read`, or a table of ratings.
         progress : callable, optional
-            Called with the fraction done.
+            Called with the completed fraction, from 0 to 1.
 
         Returns
         -------
@@ -164,7 +164,7 @@ class Recommender(State):
         Raises
         ------
         InputError
-            The ids are of another type, or a rating is off the scale of the fit.
+            The ids are of another type, or a rating is outside the scale of the fit.
         """
         ratings = ratings_onto(data, self.fitted.item_ids, self.scale_, self.feedback_)
         return set_fitted(copy(self), self.models_, self.catalogue_, self.scale_, ratings)
@@ -274,7 +274,7 @@ class Recommender(State):
         users : iterable of int or str, optional
             The users, in the order of the lists; by default all, by ascending id.
         progress : callable, optional
-            Called with the fraction done.
+            Called with the completed fraction, from 0 to 1.
 
         Yields
         ------
@@ -336,9 +336,10 @@ class Recommender(State):
             Items of the data.
         per_user : int, optional
             Maximum number of items for which a user is listed; pairs are assigned in descending order of the number
-            that lists are sorted by. A place that becomes free goes to one of the next hundred users of the item.
+            that lists are sorted by. A place that this limit leaves free is filled from the next hundred users of the
+            item.
         progress : callable, optional
-            Called with the fraction done.
+            Called with the completed fraction, from 0 to 1.
 
         Returns
         -------

@@ -97,8 +97,8 @@ class ItemRow:
 
 def fast_init(frozen: type[Row]) -> Callable[..., Row]:
     """Return a function that makes an instance of a frozen dataclass from the values of all fields."""
-    # `__init__` of a frozen class writes each field through `object.__setattr__`, which takes three times as long;
-    # instead an object of a plain class with the same fields is filled, whose `__class__` is then changed
+    # `__init__` of a frozen class writes each field through `object.__setattr__`, which takes three times as long.
+    # Instead, an object of a plain class with the same fields is filled, and its `__class__` is changed
     mutable: Any = make_dataclass("Mutable", [field.name for field in fields(cast(Any, frozen))])
 
     def make(*values: Any) -> Row:
@@ -233,7 +233,7 @@ class Prediction:
 
 
 class Truncation(NamedTuple):
-    """The reason for a list shorter than requested.
+    """The reason why a list is shorter than requested.
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ PREFIX, JOINED, TYPO, TWO_TYPOS, YEAR = 0.95, 0.95, 0.8, 0.65, 0.6
 FAME = 0.25
 """Weight of the logarithm of the number of ratings."""
 MIN_SHARE = 0.75
-"""Titles that score less than this share of the best score are left out."""
+"""Titles with a score below this share of the best score are left out."""
 MIN_SCORE, MIN_SURE = 0.55, 0.85
 """Minimum score of a result, and of a word match that counts for the rarity of a query word."""
 _WORD = re.compile(r"\w+")

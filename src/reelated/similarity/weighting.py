@@ -17,9 +17,9 @@ def weighted(
     """Weight ratings, with items as documents and users as terms; None returns them unchanged.
 
     "tf-idf": ``r · (ln((1 + N) / (1 + n_u)) + 1)``, `N` items, `n_u` ratings of the user (the smooth form of
-    scikit-learn). "bm25": ``r (k + 1) / (r + k (1 − b + b · l_i / l̄)) · ln(1 + (N − n_u + ½) / (n_u + ½))`` with
-    `k` = 1.2, `b` = 0.75 and `l_i` the sum of the item's ratings (Robertson & Zaragoza 2009, §3.1 and §3.4). Pass
-    `lengths`, all the `l_i`, where `values` holds only some of the users.
+    scikit-learn). "bm25": ``r (k + 1) / (r + k (1 − b + b · l_i / l̄)) · ln(1 + (N − n_u + ½) / (n_u + ½))`` with `k` =
+    1.2, `b` = 0.75 and `l_i` the sum of the item's ratings (Robertson & Zaragoza 2009, §3.1 and §3.4). If `values`
+    holds only some of the users, pass `lengths`, the `l_i` over all users.
     """
     if weighting is None:
         return values
@@ -43,9 +43,10 @@ def weighted(
 def degree_factors(
     degrees: npt.NDArray[np.integer[Any]], exponent: float, mean: float | None = None
 ) -> npt.NDArray[np.float64]:
-    """Return ``(n / n̄) ** −exponent``: relative degrees, so that the same `l2` fits; a degree of 0 counts as 1.
+    """Return ``(n / n̄) ** −exponent``; a degree of 0 counts as 1.
 
-    `n̄` is the mean of the degrees above 0, or `mean` if only some of the users are here.
+    `n̄` is the mean of the degrees above 0, or `mean` if `degrees` covers only some of the users. Degrees are relative
+    to their mean, so that the same `l2` fits.
     """
     if mean is None:
         rated = degrees[degrees > 0]

@@ -75,7 +75,7 @@ def fit(
         Maximum number of ratings used per user; a longer row is sampled with a fixed seed. By default
         all are used.
     task_memory : int or str, default "1GB"
-        Maximum size of a task's rows and sums. If all rows do not fit, a slower method holds about 500 MB of rows, and
+        Maximum size of a task's rows and sums. If not all rows fit, a slower method holds about 500 MB of rows, and
         tables of at most this size.
     name : str, default "ratings"
         The name of the data set.
@@ -94,7 +94,7 @@ def fit(
     InputError
         The data, a parameter or the folder cannot be used, or the model cannot be fitted on a cluster.
     TooLarge
-        A task's table, or the item × item matrix of `EASE` exceeds the memory limit.
+        A task's table, or the item × item matrix of `EASE`, exceeds the memory limit.
     """
     rec, memory = as_recommender(model), check_memory("task_memory", task_memory)
     check_integer("max_ratings_per_user", max_ratings_per_user, 1, none=True)

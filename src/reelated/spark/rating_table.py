@@ -192,7 +192,7 @@ def is_incomplete() -> Any:
 def _check_faults(counts: pl.DataFrame, table: Any, scale: Scale | None) -> None:
     """Raise `InputError` if rows cannot be used, with their number and an example."""
     faults = dict(counts.group_by("fault").agg(pl.sum("n")).iter_rows())
-    for fault, reason in ((1, INCOMPLETE), (2, f"with a rating off the scale ({scale})")):
+    for fault, reason in ((1, INCOMPLETE), (2, f"with a rating outside the scale ({scale})")):
         if fault in faults:
             is_faulty = is_incomplete() if scale is None or fault == 1 else is_off_scale(scale)
             row = table.where(is_faulty).first().asDict()
@@ -201,6 +201,6 @@ def _check_faults(counts: pl.DataFrame, table: Any, scale: Scale | None) -> None
 
 
 def is_off_scale(scale: Scale) -> Any:
-    """Return the condition for complete rows with a rating off the scale."""
+    """Return the condition for complete rows with a rating outside the scale."""
     low, high = (sql.lit(bound).cast("float") for bound in (scale.low, scale.high))
     return ~is_incomplete() & ~sql.col("rating").between(low, high)

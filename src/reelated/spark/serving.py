@@ -117,7 +117,7 @@ def _pack_ratings(ratings: Any, columns: Columns, rec: Recommender) -> tuple[Any
     unknown = [sql.col(name).isNull() | sql.lit(name == "order") & (sql.col(name) < 0) for name in times]
     faults = (incomplete, off_scale, *unknown)
     counts = table.agg(sql.count(sql.lit(1)), *(sql.count_if(fault) for fault in faults)).first()
-    reasons = INCOMPLETE, f"with a rating off the scale of the fit ({scale})"
+    reasons = INCOMPLETE, f"with a rating outside the scale of the fit ({scale})"
     for count, reason in zip(counts[1:3], reasons, strict=True):
         if count:
             raise InputError(f"{plural(count, 'row')} {reason}. {REMEDY}")

@@ -172,7 +172,7 @@ def parquet_files(ratings: Any, columns: tuple[str, ...], schema: pa.Schema, n_t
 
 
 def _is_read_parquet(ratings: Any) -> bool:
-    """Return whether a table is a whole Parquet source: nothing selected, and no column from the names of folders."""
+    """Return whether a table is a whole Parquet source: nothing is selected, and folder names give no column."""
     frame = getattr(ratings, "_jdf", None)  # Spark Connect has no frame in the JVM
     plan: Any = None if frame is None else frame.queryExecution().analyzed()
     if not _is_a(plan, "LogicalRelation") or not _is_a(plan.relation(), "HadoopFsRelation"):

@@ -318,7 +318,7 @@ def translate_errors() -> Iterator[None]:
         raise StoreUnavailable("The store has no connection free. Try again in a moment.") from None
     except sa.exc.DBAPIError as error:
         if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_NOTADB":
-            raise InputError("The file of the store is no SQLite database, or a damaged one.") from None
+            raise InputError("The file of the store is not a SQLite database, or it is damaged.") from None
         raise unavailable(error.orig) from error
 
 

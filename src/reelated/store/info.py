@@ -44,7 +44,7 @@ class StoreInfo(NamedTuple):
     scale_observed: bool = False  # whether the scale is only observed, so that an import may widen it
     noun: str = "item"
     is_events: bool = False  # whether the store holds the weights of events, which are summed, instead of ratings
-    verb: str = ""  # what users did with the items, such as "bought"; may be empty
+    verb: str = ""  # the verb for the users' actions, such as "bought"; may be empty
     events: Mapping[str, float] | None = None  # weights of types of events; None: those of `reelated.read`
 
 
@@ -123,7 +123,7 @@ class InfoQueries(Database):
             raise InputError("the store holds events, which have no scale.", parameter="scale", value=(low, high, step))
         scale = check_scale((low, high, step))
         if not is_storable(low) or not is_storable(high):
-            raise InputError("expected ends that 32 bits can hold.", parameter="scale", value=(low, high, step))
+            raise InputError("expected ends within the range of float32.", parameter="scale", value=(low, high, step))
         with self._writing() as connection:
             stored = self._distinct_ratings(connection)
             if stored and not scale.low <= min(stored) <= max(stored) <= scale.high:
@@ -148,7 +148,7 @@ class InfoQueries(Database):
         scale = self.info.scale
         if is_on(scale, rating):
             if not is_storable(rating):
-                raise InputError("expected a number that is not so close to zero.", parameter=name, value=rating)
+                raise InputError("expected 0 or a number further from zero.", parameter=name, value=rating)
             return float(rating)
         expected = f"a finite number from {scale}" if scale.low < scale.high else f"{scale.low:g}"
         remedy = "Set another scale with: reelated store scale LOW,HIGH,STEP"

@@ -138,7 +138,7 @@ class ItemQueries(InfoQueries):
         return [found[item_id] for text in texts if (item_id := self.as_id("item", text)) in found]
 
     def images_of(self, item_ids: Iterable[Any]) -> dict[Any, str]:
-        """Return the addresses of the pictures of items; items without a picture are left out."""
+        """Return the URLs of the pictures of items; items without a picture are left out."""
         texts = [self._id_text("item", item_id) for item_id in item_ids]
         query = sa.select(items.c.item_id, items.c.image).where(items.c.item_id.in_(texts), items.c.image.is_not(None))
         with self._reading() as connection:

@@ -94,16 +94,14 @@ def check_genres(names: Iterable[str]) -> list[str]:
     """Return the distinct genres, or raise if one is invalid."""
     distinct = list(dict.fromkeys(names))
     if len(distinct) > MAX_GENRES:
-        raise InputError(f"genres: got {len(distinct)} of them, expected {MAX_GENRES} at the most.")
+        raise InputError(f"genres: got {len(distinct)}, expected at most {MAX_GENRES}.")
     return [check_text("genres", name, MAX_GENRE_LENGTH) for name in distinct]
 
 
 def check_image(address: str | None) -> str | None:
-    """Return the address of a picture or None, or raise."""
+    """Return the URL of a picture or None, or raise `InputError`."""
     if address is not None and not (len(address) <= MAX_IMAGE_LENGTH and re.match(IMAGE_ADDRESS, address)):
-        expected = (
-            f"expected an address that begins with https:// and has up to {MAX_IMAGE_LENGTH} characters, or None."
-        )
+        expected = f"expected a URL that begins with https:// and has up to {MAX_IMAGE_LENGTH} characters, or None."
         raise InputError(expected, parameter="image", value=address)
     return address
 
@@ -120,7 +118,7 @@ def check_weight(name: str, weight: Any) -> float:
     """Return the weight of an event, or raise `InputError`."""
     value = check_number(name, weight)
     if value == 0 or not is_storable(value):
-        raise InputError("expected a number that is not 0, and not so close to it.", parameter=name, value=weight)
+        raise InputError("expected a number other than 0 within the range of float32.", parameter=name, value=weight)
     return value
 
 
@@ -134,7 +132,7 @@ def check_text(name: str, value: str, max_length: int) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InputError("expected text that UTF-8 can write.", parameter=name, value=value) from None
+        raise InputError("expected text that can be encoded as UTF-8.", parameter=name, value=value) from None
     if not value.strip() or "\0" in value or len(value) > max_length:
         raise InputError(f"expected 1 to {max_length:,} characters, none of them NUL.", parameter=name, value=value)
     return value
@@ -143,7 +141,7 @@ def check_text(name: str, value: str, max_length: int) -> str:
 def check_title(title: str, max_length: int) -> str:
     """Return a title that has visible characters, or raise `InputError`."""
     if not any(char.isprintable() and not char.isspace() for char in check_text("title", title, max_length)):
-        raise InputError("expected a character that can be seen.", parameter="title", value=title)
+        raise InputError("expected at least one visible character.", parameter="title", value=title)
     return title
 
 

@@ -27,8 +27,8 @@ ItemCount = tuple[Any, str, int]
 class Store(UserQueries, VisitorQueries, ImportExport):
     """Users, items and ratings in SQLite or PostgreSQL.
 
-    An id of the wrong type, an invalid value or a rating off the scale raises `InputError`; an unknown user or item
-    raises `UnknownId`. A change is durable when the method returns.
+    An id of the wrong type, an invalid value or a rating that is not on the scale raises `InputError`; an unknown user
+    or item raises `UnknownId`. A change is durable when the method returns.
 
     Parameters
     ----------

@@ -132,7 +132,7 @@ class UserQueries(ItemQueries):
     def _with_keys(
         self, connection: sa.Connection, rows: list[dict[str, Any]], item_ids: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        """Add the users; return the rows with keys instead of ids, in the order of the table: it avoids deadlocks."""
+        """Add the users; return the rows with keys instead of ids, in the order of the table, to avoid deadlocks."""
         item_keys = self._item_keys(connection, item_ids)
         texts = sorted({row["user"] for row in rows})
         connection.execute(self._insert(users).on_conflict_do_nothing(), [{"user_id": text} for text in texts])

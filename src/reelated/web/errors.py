@@ -57,7 +57,7 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 """The error responses of every route in the OpenAPI document."""
 _ON_PAGES = {
-    405: "This address takes no such request. Use the links and buttons of the pages.",
+    405: "This page does not accept such a request. Use the links and buttons of the pages.",
     500: "The fault is ours, not yours, and it is in our log. Try again in a moment.",
 }
 """Texts of the pages in place of HTTP terms."""
@@ -87,7 +87,7 @@ def error_response(
 
 
 def _on_page(error: InputError, service: Service) -> str:
-    """Return an error in the words of the pages, without the format of ids."""
+    """Return an error as the pages phrase it, without the format of ids."""
     if isinstance(error, UnknownId) and error.remedy in ("Check the id.", Advice.ADD_ITEM):
         what = "user" if error.parameter == "user_id" else service.noun if service.is_ready else "item"
         return f"There is no {what} with the id {shorten(error.value)}."

@@ -19,7 +19,7 @@ log = logging.getLogger("reelated.web")
 THREADS = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 """Environment variables that limit the threads of a refit."""
 RETRY = 60.0
-"""Seconds until a damaged model is loaded again, or a refit starts after one that crashed."""
+"""Seconds to wait before a damaged model is loaded again, or a crashed refit is retried."""
 
 
 def refit_environment(**variables: str) -> dict[str, str]:

@@ -123,7 +123,7 @@ class ItemIn(StrictSchema):
     title: Annotated[str, Field(examples=["Alien"])] = ""
     year: Annotated[StrictInt | None, Field(examples=[1979])] = None
     genres: Annotated[list[str], Field(examples=[["Horror"]])] = []
-    image: Annotated[str | None, Field(description="Address of a picture: https://…", examples=[None])] = None
+    image: Annotated[str | None, Field(description="URL of a picture: https://…", examples=[None])] = None
 
 
 class TruncationOut(BaseModel):
@@ -148,7 +148,7 @@ class NewUserRecommendationsOut(RecommendationsOut):
 
 
 class AudienceOut(BaseModel):
-    """Users, the best first, without reasons: only the user may see why."""
+    """Users, the best first, without reasons: the reasons for a user are shown to that user only."""
 
     recommendations: list[UserRow]
     short: TruncationOut | None

@@ -46,7 +46,7 @@ class ServedModel(NamedTuple):
     version: Version
     recommender: Recommender
     items: npt.NDArray[np.int32]
-    """Item index in the model by the store's key; −1 if the model does not know the item, and at the end."""
+    """Item index in the model by the store's key; −1 if the model does not know the item. The last element is −1."""
     elicitation: npt.NDArray[np.int64]
     """Item indices in the order in which new users are asked to rate them, the most informative first."""
     hidden: frozenset[int] = frozenset()
@@ -111,7 +111,7 @@ class Service:
 
     @property
     def noun(self) -> str:
-        """What an item is called on the pages."""
+        """The word for an item on the pages."""
         return self.store.info.noun if self._served is None else self._served.recommender.noun_
 
     def current(self) -> ServedModel:

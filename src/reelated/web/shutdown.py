@@ -1,7 +1,8 @@
 """`LimitedProtocol`, uvicorn's HTTP parser with a limit on headers, and `DrainingServer`, which loses no request.
 
 Closing a socket resets the connections that wait in it to be accepted, and a connection with unread bytes. So the
-server accepts and reads what the kernel holds before it closes anything, and answers what was sent before it stops.
+server first accepts the waiting connections and reads their requests. It answers every request that was sent before it
+stops.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
 MAX_HEAD = 65_536
-"""Maximum number of bytes of a head (the address and all headers), and of the trailers after a body."""
+"""Maximum number of bytes of a head (the URL and all headers), and of the trailers after a body."""
 ACCEPTING = 10.0
 """Maximum time in seconds to accept waiting connections; a busy site always has new ones."""
 IDLE = 0.25
@@ -31,7 +32,7 @@ LONGEST = 30.0
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Closes a connection whose address, headers or trailers are too long; the parser itself has no limit."""
+    """Closes a connection whose URL, headers or trailers are too long; the parser itself has no limit."""
 
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
@@ -39,7 +40,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     @property
     def has_part_of_head(self) -> bool:
-        """Whether the address, the headers or the trailers of a request have arrived in part."""
+        """Whether the URL, the headers or the trailers of a request have arrived in part."""
         return self._unfinished > 0
 
     @property
@@ -62,7 +63,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._is_complete:
             self._unfinished, self._is_complete = 0, False
         elif self._unfinished > MAX_HEAD:
-            self.send_400_response(f"The address and the headers are larger than {MAX_HEAD} bytes.")
+            self.send_400_response(f"The URL and the headers are larger than {MAX_HEAD} bytes.")
 
     _is_complete = False
 
@@ -86,7 +87,7 @@ class DrainingServer(uvicorn.Server):
     """A server whose shutdown loses no request that was sent."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, read what was sent, and answer it; uvicorn then waits for the answers."""
+        """Accept the waiting connections and read all requests; uvicorn then waits for the responses."""
         await self._accept_waiting(sockets or [])
         await self._receive_sent()
         await super().shutdown(sockets)
@@ -117,7 +118,7 @@ class DrainingServer(uvicorn.Server):
                 return
 
     def _connections(self) -> list[LimitedProtocol]:
-        """Return the open connections; their answers ask the clients to close them."""
+        """Return the open connections; their responses ask the clients to close them."""
         connections = [each for each in self.server_state.connections if isinstance(each, LimitedProtocol)]
         for each in connections:
             if each.cycle is not None and not each.pipeline:
@@ -146,7 +147,7 @@ class Worker(Process):
 
 
 class Workers(Multiprocess):
-    """The parent of the workers, which closes its own socket first: connections would wait in it for ever."""
+    """The parent of the workers, which closes its own socket first: connections would wait in it forever."""
 
     def terminate_all(self) -> None:
         for listening in self.sockets:

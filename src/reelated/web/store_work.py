@@ -44,7 +44,7 @@ class StoreWork:
         """Call a blocking function in a thread."""
         borrower = object()
         try:
-            self.limiter.acquire_on_behalf_of_nowait(borrower)  # saves a turn of the event loop if a thread is free
+            self.limiter.acquire_on_behalf_of_nowait(borrower)  # a free thread saves a turn of the event loop
         except WouldBlock:
             await self._wait(borrower)
         try:

@@ -56,7 +56,7 @@ class ProtocolData:
         return hide(self.dataset, hidden[order], how, train, shown)
 
     def file(self, pattern: str, published: str) -> Path:
-        """Return the only file of the published split that matches a pattern, or raise with the split's address."""
+        """Return the only file of the published split that matches a pattern, or raise with the split's URL."""
         source = Path(str(self.source))
         folder = source if self._split is None else Path(self._split)
         folder = folder if folder.is_dir() else folder.parent
@@ -149,7 +149,7 @@ class Protocol:
             The folder with the files of the published split, or one of them; by default the folder of the source. If
             the split contains all data, the source is the split itself.
         progress : callable, optional
-            Called with the completed share, from 0 to 1.
+            Called with the completed fraction, from 0 to 1.
 
         Raises
         ------

@@ -98,6 +98,6 @@ def _lay_out(terms: list[_Term], by: str) -> tuple[list[BreakdownPart], str, flo
 
 
 def figure(units: int, digits: int, signed: bool) -> str:
-    """Format an integer number of last-digit units, with a plus sign if `signed`."""
+    """Format an integer number of units of the last digit, with a plus sign if `signed`."""
     text = f"{abs(units) / 10**digits:.{digits}f}"
     return ("−" if units < 0 else "+" if signed else "") + text

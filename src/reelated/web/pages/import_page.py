@@ -18,7 +18,7 @@ _COLUMNS = "Expected the columns title, year and rating."
 WORDING = PAGES._replace(advice={advice: _COLUMNS if "columns=" in advice else "" for advice in Advice})
 """The wording of advice on this page, which has no options for reading tables."""
 MAX_LISTED = 500
-"""Maximum number of titles listed that were not found."""
+"""Maximum number of unmatched titles that are listed."""
 
 
 class Imported(NamedTuple):

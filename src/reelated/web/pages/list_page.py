@@ -57,7 +57,7 @@ class ListQuery(NamedTuple):
     of: str = ""
 
     def address(self, **changes: Any) -> str:
-        """Return the address of the list with changed parameters; defaults are omitted."""
+        """Return the URL of the list with changed parameters; defaults are omitted."""
         params = self._asdict() | changes
         params = {name: value for name, value in params.items() if value != self._field_defaults[name]}
         return "/list" + (f"?{urlencode(params)}" if params else "")

@@ -15,7 +15,7 @@ from reelated.web.pages.taste import examples
 N_TILES = 12
 MAX_HITS = 8
 ENOUGH = 15
-"""Number of ratings from which on the precision for held-out users is well above that of popular items."""
+"""With this number of ratings, the precision for held-out users is well above that of popular items."""
 
 
 def start(site: Site, request: PageRequest) -> Response:

@@ -33,7 +33,7 @@ CACHE_FOREVER = "public, max-age=31536000, immutable"
 
 
 class Static:
-    """Static files at addresses that contain a hash of the content, so that browsers may cache them for ever."""
+    """Static files at URLs that contain a hash of the content, so that browsers may cache them forever."""
 
     def __init__(self) -> None:
         folder = files("reelated.web") / "static"

@@ -122,7 +122,7 @@ def is_same_site(request: Request, session: Session, token: str) -> bool:
 
 
 def mask(token: str) -> str:
-    """Hide a hexadecimal token behind random digits: a token that repeats in compressed pages could be guessed."""
+    """Mask a hexadecimal token with random digits: a token that repeats in compressed pages could be guessed."""
     pad = secrets.token_hex(len(token) // 2)
     return pad + f"{int(pad, 16) ^ int(token, 16):0{len(token)}x}"
 

@@ -106,7 +106,7 @@ class Site:
         return response
 
     def images_of(self, item_ids: Iterable[Any]) -> dict[Any, str]:
-        """Return the addresses of the pictures that the content security policy allows."""
+        """Return the URLs of the pictures that the content security policy allows."""
         if (origin := self.options.image_origin) is None:
             return {}
         images = self.store.images_of(item_ids)
@@ -167,7 +167,7 @@ def address_of(request: Request) -> str:
 
 
 def redirect(to: str, default: str = "/") -> Response:
-    """Redirect to a local address; any other address is replaced by `default` to prevent open redirects."""
+    """Redirect to a local URL; any other URL is replaced by `default` to prevent open redirects."""
     is_local = to.startswith("/") and not to.startswith("//") and "\\" not in to and to.isprintable()
     return RedirectResponse(to if is_local else default, 303)
 

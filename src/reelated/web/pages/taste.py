@@ -49,7 +49,7 @@ class Telling(NamedTuple):
 
 
 class Taste(NamedTuple):
-    """The taste in a set of ratings."""
+    """The taste profile of a set of ratings."""
 
     genres: list[Share]
     decades: list[Share]

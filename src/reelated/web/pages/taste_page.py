@@ -1,4 +1,4 @@
-"""The visitor's taste as a page, as a link that holds the ratings, and as a picture; and the download of their data."""
+"""The visitor's taste profile as a page, as a link with the ratings, and as a picture; the download of all data."""
 
 import json
 import time
@@ -27,14 +27,14 @@ PICTURE_CACHE = {"Cache-Control": "private, max-age=3600"}
 
 
 def show(site: Site, request: PageRequest) -> Response:
-    """Show the taste of the visitor, with the link."""
+    """Show the taste profile of the visitor, with the link."""
     profile = visitor_profile(site, request)
     text = pack(profile.ratings) if profile.ratings else ""
     return _page(site, request, profile, text, own=True)
 
 
 def shared(site: Site, request: PageRequest) -> Response:
-    """Show the taste in a link; nothing is stored, and the log does not hold the link."""
+    """Show the taste profile of the ratings in a link; nothing is stored, and the link is not logged."""
     text = request.query.get("r", "")
     return _page(site, request, VisitorProfile([], unpack(text), []), text, own=False)
 
@@ -64,9 +64,9 @@ def _can_draw() -> bool:
 
 
 def picture(site: Site, request: PageRequest) -> Response:
-    """Return the picture of a shared taste, which messengers show beside the link."""
+    """Return the picture of a shared taste profile, which messengers show beside the link."""
     if not _can_draw():
-        raise HTTPException(404, "This service draws no pictures: it needs the extra plot.")
+        raise HTTPException(404, "This service draws no pictures, because Matplotlib is not installed.")
     from reelated.web.pages.taste_picture import draw
 
     rec = site.service.served.recommender

@@ -1,4 +1,4 @@
-"""The picture of a taste for link previews: 1200 × 630 pixels, drawn by Matplotlib."""
+"""The picture of a taste profile for link previews: 1200 × 630 pixels, drawn by Matplotlib."""
 
 import io
 import threading

@@ -1,4 +1,4 @@
-"""Uploads: the fields and the file of a form, and what a visitor may send as a file."""
+"""Uploads: the fields and the file of a form, and the files that a visitor may send."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Add the address of a picture to items."""
+"""Add the URL of a picture to items."""
 
 import sqlalchemy as sa
 from alembic import op
