@@ -24,7 +24,7 @@ def table(n_users=23, n_items=14, seed=5):
     R = rng.integers(1, 6, (n_users, n_items)).astype(float)
     R[rng.random(R.shape) < 0.6] = np.nan
     R[4], R[:, 6] = np.nan, np.nan
-    R[7], R[8, :] = R[9], R[9]  # three people of one mind
+    R[7], R[8, :] = R[9], R[9]  # three users with equal ratings
     R[:, 3] = R[:, 2]  # and two items that are one
     return naive.as_csr(R)
 
@@ -116,7 +116,7 @@ def a_fit_to_other_data_leaves_nothing_of_the_first(estimator, X):
 
 def the_input_is_not_modified(estimator, X):
     shuffled = X.copy()
-    for u in range(X.shape[0]):  # columns falling within rows: a fit has to sort, and must not sort ours
+    for u in range(X.shape[0]):  # columns descend within rows: a fit must sort a copy, not the input
         part = slice(*X.indptr[u : u + 2])
         shuffled.indices[part], shuffled.data[part] = X.indices[part][::-1].copy(), X.data[part][::-1].copy()
     shuffled.has_sorted_indices = shuffled.has_canonical_format = False
@@ -341,16 +341,16 @@ def the_parts_of_an_explanation_add_up(estimator, X):
             parts = told.base + told.contributions.sum()
             assert parts + told.clip == pytest.approx(told.score, abs=1e-5)
             wanted = parts if by == "score" else min(max(parts, low), high)
-            assert told.score == pytest.approx(wanted, abs=1e-5)  # the clip is a clip and nothing else
+            assert told.score == pytest.approx(wanted, abs=1e-5)  # the clip is the change by clipping only
             clipped += abs(told.clip) > 1e-5
-    with pytest.raises(InputError, match="X of 2 rows: expected the one row"):
+    with pytest.raises(InputError, match="X of 2 rows: expected a single row"):
         model.explain_pair(X[:2], 0)
 
 
 def a_rating_above_the_mean_pushes_up_and_one_below_pushes_down(estimator, X):
     model = clone(estimator).fit(X)
     if "rating" not in model.numbers or model.falls_back or (model.item_weights_.data < 0).any():
-        return  # these are told around another level than the person's mean
+        return  # their contributions are relative to another number than the user's mean
     for u, i in np.ndindex(*X.shape):
         told = model.explain_pair(X[[u]], i, by="rating")
         if len(told.items):

@@ -1,4 +1,4 @@
-"""Data and visitors that are out of the ordinary, in a real browser."""
+"""Unusual data and visitors, in a real browser."""
 
 import re
 from contextlib import suppress
@@ -32,7 +32,7 @@ PAGES = ("/", "/?page=2", "/list", "/ratings", "/taste", "/users", "/users/3", "
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory, services, chromium):
-    """Return a function that starts a service on some items, of which each of 60 users has rated some at random."""
+    """Return a function that starts a service on some items, which 60 users have rated at random."""
     servers = []
 
     def start(items, name="odd", n_rated=12):

@@ -552,7 +552,7 @@ def test_a_damaged_cache_is_fitted_again(own_cache, fits, table, damage):
     elif damage == "header":  # a header that Python's tokenizer fails on
         path = kept / "counts.npy"
         path.write_bytes(path.read_bytes().replace(b"{'descr'", b"{'descr(", 1))
-    elif damage == "signs":  # a valid model with other answers
+    elif damage == "signs":  # a valid model with other results
         path = kept / "ranker.item_weights_.data.npy"
         np.save(path, -np.load(path))
     elif damage == "file":

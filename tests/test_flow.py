@@ -41,7 +41,7 @@ def test_the_file_the_model_and_the_command_line_give_the_same_list(tmp_path):
     known = rec.ratings_
     indices, stars = known.row(known.user_ids.index_of(USER))
     ratings = {known.item_ids[index]: star for index, star in zip(indices, stars.tolist(), strict=True)}
-    new = rec.recommend(ratings=ratings, n=7)  # another predicted rating: the number of ratings is no trait
+    new = rec.recommend(ratings=ratings, n=7)  # another predicted rating: the number of ratings is not a feature
     assert [(row.item_id, row.score) for row in new] == [(row.item_id, row.score) for row in expected]
     rates = [argument for item, star in ratings.items() for argument in ("--rate", f"{item}={star}")]
     new_user = json.loads(run("recommend", source, *rates, "-n", 7, "--json", "--set", "recency_half_life=none"))

@@ -21,13 +21,13 @@ from reelated.errors import NO_VALUE
 PROJECT = Path(__file__).parents[1]
 SOURCES = sorted((PROJECT / "src").rglob("*.py"))
 LONG_FUNCTIONS: dict[str, str] = {}
-"""`file.py:function` → why it may pass 40 lines."""
+"""`file.py:function` → why it may exceed 40 lines."""
 SAME_KIND = {
     "bpmf", "csr", "errors", "evaluate", "frames", "gibbs", "ids", "metrics", "posterior", "report", "ridge", "scoring",
 }  # fmt: skip
 """Module names that occur in several packages: the kernels of a model, the ids of a data set and of a store."""
 INTERFACES = ("atomic", "cache", "cli", "formatting", "parallel", "refit", "similarity", "store", "web")
-"""Packages that callers do not import: commands, the service, and parts of the models and answers."""
+"""Packages that callers do not import: commands, the service, and parts of the models and results."""
 
 
 # ------------------------------------------------------------------------------------------------------------ sizes
@@ -231,7 +231,7 @@ def test_every_parameter_is_documented_with_its_default_once_in_a_class(name):
     }
     told = documented(doc)
     if name.startswith("reelated.errors.") and not told:
-        return  # the checks of the heart are one-liners for us, no names for callers
+        return  # argument checks are internal
     assert list(told) == [parameter for parameter in wanted if parameter in told]
     assert set(wanted) - set(told) <= described_once(name)
     for parameter, kind in told.items():
@@ -273,7 +273,7 @@ def test_learned_attributes_are_documented():
 
 # ---------------------------------------------------------------------------------------------------------- imports
 def test_packages_import_only_lower_layers():
-    linter = Path(sys.executable).with_name("lint-imports")  # in a process of its own: it switches other loggers off
+    linter = Path(sys.executable).with_name("lint-imports")  # in a separate process: it disables other loggers
     command = [linter, "--config", PROJECT / "pyproject.toml", "--no-cache"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -66,7 +66,7 @@ def message(call, *args, **how):
         ({"stars": 1.0}, "implicit"),
         ({"stars": 5.0}, "implicit"),
         ({"scale": (0, 1, 1)}, "implicit"),
-        ({"scale": (1, 5, 1), "stars": 5.0}, "explicit"),  # a site that begins: people may rate otherwise tomorrow
+        ({"scale": (1, 5, 1), "stars": 5.0}, "explicit"),  # a new site: later ratings may differ
         ({"scale": (-1, 1, 2)}, "explicit"),
     ],
 )

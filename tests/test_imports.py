@@ -208,7 +208,7 @@ def test_another_process_sees_a_new_scale(store):
         ((0, 1, 0.1), (0, 0.3, 0.7, 1), (0.35, 1.1)),
         ((-10, 10, 0.01), (-9.85, 3.33), (3.333,)),
         ((1, 1, 1), (1,), (0, 2)),
-        ((1, 5, 3), (1, 2, 4.9), (0, 5.1)),  # these steps do not lead from one end to the other
+        ((1, 5, 3), (1, 2, 4.9), (0, 5.1)),  # these steps do not divide the range
     ],
 )
 def test_a_rating_must_be_on_a_step_of_the_scale(store, scale, right, wrong):

@@ -89,7 +89,7 @@ def test_similar_items_are_near_each_other(shared_data):
         part = slice(*links.indptr[item : item + 2])
         strongest = links.indices[part][np.argsort(-links.data[part])][:10]
         shares.append(np.isin(strongest, near[item]).mean())
-    assert np.mean(shares) > 0.3  # of ten chosen blindly less than one in a hundred would be
+    assert np.mean(shares) > 0.3  # of ten random items, fewer than 1 % would be
     genres = rec.catalogue_.genres
     same = [bool(set(genres[at]) & set(genres[other])) for at in np.flatnonzero(known) for other in near[at][1:]]
     blind = np.random.default_rng(0).choice(np.flatnonzero(known), (2000, 2))
@@ -350,7 +350,7 @@ def test_an_overlapping_label_is_moved_to_the_other_side_or_left_out():
 def test_titles_are_escaped():
     titles = [title.encode("utf-8", "replace").decode() for title in ODD]
     rec = small(len(titles), titles=titles)
-    rec.catalogue_.titles[:] = ODD  # a lone half of a sign comes through no table, but may come one day
+    rec.catalogue_.titles[:] = ODD  # a title with a lone surrogate cannot come from a table
     rec.name_ = "<b>&"
     genres = ["<i>", '"', "&"]
     rec.catalogue_.genres[:] = [(genres[at % 3],) for at in range(len(ODD))]

@@ -19,7 +19,7 @@ VISIBLE = "image => image.naturalWidth > 0 && image.checkVisibility()"
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder, and remembers what was asked for."""
+    """Serves a folder, and records the requested paths."""
 
     def log_message(self, *_):
         self.server.asked.append((self.path, self.headers.get("Referer")))

@@ -18,7 +18,7 @@ from reelated.ratings import Dataset
 from reelated.recommender import Recommender, textbook
 
 BY = ("score", "rating")
-RANKER = EASE(l2=2.0)  # a village is not held back as much as a town
+RANKER = EASE(l2=2.0)  # small data need a small penalty
 RATER = ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)
 UNRATED = 999
 GENRES = ("Comedy", "Drama", "Film-Noir")

@@ -1,4 +1,4 @@
-"""The end of the service: what was sent is answered, and what is sent in part holds nothing up for long."""
+"""Shutdown of the service: complete requests are answered, and incomplete ones delay it only briefly."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def put(user):
 
 
 def status_of(connection):
-    """Return the status of an answer after which the connection is closed in good order."""
+    """Return the status of a response after which the connection is closed properly."""
     received = b""
     with connection:
         while part := connection.recv(65_536):

@@ -33,14 +33,14 @@ NAMES = ["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "
 
 
 def without_noise(R, name):
-    """Say whether no column is so nearly zero that only rounding decides on its cosine."""
+    """Return whether no column is so close to zero that rounding determines its cosine."""
     V = np.nan_to_num(naive.residuals(R, name)) if name in naive.HAS_OFFSETS else np.nan_to_num(R)
     norms = np.sqrt((V**2).sum(axis=0))
     return ((norms == 0) | (norms > 1e-6)).all() and (name != "residual-pearson" or has_variance(R))
 
 
 def has_variance(R):
-    """Say whether no pair of columns has a variance over common raters that rounding may make or break."""
+    """Return whether the variance over common raters is clearly 0 or clearly positive for every pair of columns."""
     V = naive.residuals(R, "residual-pearson")
     for i, j in product(range(R.shape[1]), repeat=2):
         x = V[~np.isnan(V[:, i]) & ~np.isnan(V[:, j]), i]

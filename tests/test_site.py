@@ -22,9 +22,9 @@ CHECKS = (
     "check_", "shorten", "plural", "show_bytes", "not_installed", "import_optional", "unknown_user", "no_",
     "library_errors",
 )  # fmt: skip
-"""What of `reelated.errors` serves our own messages."""
+"""The names of `reelated.errors` that serve Reelated's own messages."""
 LINKED = {"canonical", "author", "license", "next", "prev"}
-"""What a `<link>` may name without loading it."""
+"""The relations of a `<link>` that load nothing."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What was saved is loaded to the same bits, by anyone, or refused in a sentence; the old model stays until then."""
+"""A saved model loads with identical bits or is refused with one sentence; a failed save keeps the old model."""
 
 import json
 import os

@@ -125,7 +125,7 @@ def test_fitted_models_serve_other_users_without_a_refit():
     for user in (100, 119):
         assert some.recommend(user) == made.recommend(user)
     later = made.with_ratings({"user_id": ["a", "a"], "item_id": [1, 4], "rating": [5, 1]})
-    new_user = made.recommend(ratings={1: 5, 4: 1})  # another predicted rating: the number of ratings is no trait
+    new_user = made.recommend(ratings={1: 5, 4: 1})  # another predicted rating: the number of ratings is not a feature
     assert [replace(row, predicted_rating=0) for row in later.recommend("a")] == [
         replace(row, predicted_rating=0) for row in new_user
     ]

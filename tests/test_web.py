@@ -1,4 +1,4 @@
-"""The HTTP API: same answers as the library, ratings that take effect at once, and invalid input of every kind."""
+"""The HTTP API: same results as the library, ratings that take effect at once, and invalid input of every kind."""
 
 import json
 import logging
@@ -900,7 +900,7 @@ def test_every_route_is_documented_with_its_responses(app):
 def test_responses_conform_to_the_openapi_document(url):
     checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
     here = {"Host": "127.0.0.1"}
-    # a second life of the shared service would close its store; without a client, each call would be one
+    # restarting the shared service would close its store; without a client, each call would restart it
     with without_refits(url) as own:
         schema = schemathesis.openapi.from_asgi("/openapi.json", own, headers=here)
         with get_client(own) as client:

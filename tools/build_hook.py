@@ -15,7 +15,7 @@ from pathlib import Path
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LINUX = "manylinux_2_28"
-"""The oldest Linux on which numba itself can be installed."""
+"""The oldest Linux on which numba can be installed."""
 
 
 class MachineCodeHook(BuildHookInterface):
@@ -26,7 +26,7 @@ class MachineCodeHook(BuildHookInterface):
         return os.environ.get("REELATED_MACHINE_CODE") == "1"
 
     def dependencies(self):
-        """Return what the build must install: all that the package needs."""
+        """Return the dependencies of the build: those of the package."""
         project = tomllib.loads(Path(self.root, "pyproject.toml").read_text(encoding="utf-8"))["project"]
         return project["dependencies"] if self.wanted() else []
 

@@ -1,4 +1,4 @@
-"""Build the release in `dist/` and check it; what is published is exactly what passed here.
+"""Build the release in `dist/` and check it; exactly these files are published.
 
 Usage: python tools/dist.py [--extras plot,web …] [--pure]
 
@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
 NEEDS = {"plot": "plot", "map": "map", "tune": "evaluate", "fetch": None}
-"""Command of the README → the extra that it needs; None for what needs the network."""
+"""Command of the README → the extra that it needs; None if it needs the network."""
 SMOKE = {
     "plot": "reelated plot sample ratings -o ratings.png",
     "map": "reelated map sample -o map.svg",
@@ -49,7 +49,7 @@ def build(target, pure):
     env = os.environ | {"SOURCE_DATE_EPOCH": source_date()}
     command = [sys.executable, "-m", "build", "--outdir", target]
     run([*command, ROOT], env | {"REELATED_MACHINE_CODE": "0"})
-    if not pure:  # also from the source distribution: it must be complete
+    if not pure:  # also from the source distribution, which must be complete
         (sdist,) = target.glob("*.tar.gz")
         with tempfile.TemporaryDirectory() as scratch:
             shutil.unpack_archive(sdist, scratch, filter="data")
@@ -61,7 +61,7 @@ def build(target, pure):
 
 
 def source_date():
-    """Return the time of the last commit, which files in archives get."""
+    """Return the time of the last commit, the timestamp of files in archives."""
     command = ["git", "log", "-1", "--format=%ct"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     return os.environ.get("SOURCE_DATE_EPOCH") or done.stdout.strip() or "1577836800"
@@ -92,7 +92,7 @@ def readme(folder):
 
 
 def check_installed(wheel, extras):
-    """Install the wheel into an empty environment and run what the README shows, from an empty folder."""
+    """Install the wheel into an empty environment and run the code of the README from an empty folder."""
     with tempfile.TemporaryDirectory() as scratch:
         venv, folder = Path(scratch, "venv"), Path(scratch, "folder")
         folder.mkdir()

@@ -1,4 +1,4 @@
-"""Draw the picture of `docs/engine.md` from what the engine does with the sample: `python tools/engine_picture.py`."""
+"""Draw the picture of `docs/engine.md` from the arrays of the engine: `python tools/engine_picture.py`."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ BLOCK = 48
 
 def main() -> None:
     """Write the picture."""
-    blocked.MAX_BLOCK_ITEMS = BLOCK  # of so few movies the engine would make two blocks
+    blocked.MAX_BLOCK_ITEMS = BLOCK  # by default, so few movies would be two blocks
     mpl.rcParams |= {"font.size": 9, "svg.fonttype": "path", "svg.hashsalt": "reelated", "text.color": INK}
     X = reelated.read("sample").ratings.matrix
     rank = np.empty(X.shape[1], np.int32)
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def draw_rows(axes: plt.Axes, ratings: blocked.PreparedRatings, shape: tuple[int, int]) -> None:
-    """Show the ratings as sorted, and the dense corner."""
+    """Draw the sorted ratings with the dense corner."""
     users = np.repeat(np.arange(shape[0]), np.diff(ratings.rows.indptr))
     picture = np.ones(shape)
     picture[users, ratings.rows.indices] = 0.35
@@ -48,7 +48,7 @@ def draw_rows(axes: plt.Axes, ratings: blocked.PreparedRatings, shape: tuple[int
 
 
 def draw_blocks(axes: plt.Axes, layout: blocked.BlockLayout) -> None:
-    """Show the pairs in blocks, and the walk through one."""
+    """Draw the pairs in blocks, and the additions in one block."""
     n = layout.n_padded
     axes.add_patch(Polygon([(0, 0), (n, n), (0, n)], color=QUIET, alpha=0.15, linewidth=0))
     for low, high in pairwise(layout.boundaries):

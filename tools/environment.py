@@ -1,4 +1,4 @@
-"""Set up `.venv` with the package and what the Makefile's commands need. Runs on any Python 3, to say what is wanted.
+"""Set up `.venv` with the package and the tools of the Makefile. Runs on any Python 3, to report if it is too old.
 
 Usage: python tools/environment.py [extra …]
 """
@@ -14,7 +14,7 @@ PYTHON = os.path.join(VENV, "bin", "python")
 
 
 def main(extras):
-    """Create the environment where it is missing and install into it what changed; return what went wrong, or None."""
+    """Create the environment if it is missing, and update its packages; return an error message or None."""
     here = "%d.%d" % sys.version_info[:2]
     if sys.version_info < (3, 11):
         return "Reelated needs Python 3.11 or later; this is %s. Try: make PYTHON=python3.12 demo" % here
@@ -25,7 +25,7 @@ def main(extras):
     if not os.path.exists(PYTHON) and run(sys.executable, "-m", "venv", VENV).returncode:
         return "Python %s has no venv. On Debian or Ubuntu: apt install python3-venv. Then try again." % here
     target = ROOT + ("[%s]" % ",".join(extras) if extras else "")
-    # --no-compile: Python compiles the modules that are used at their first import, a tenth of what pip would compile
+    # --no-compile: Python compiles modules at their first import, a tenth of those that pip would compile
     pip = (PYTHON, "-m", "pip", "install", "--no-compile", "--disable-pip-version-check", "--progress-bar", "off")
     failed = watched((*pip, "--editable", target))
     if failed:
@@ -44,7 +44,7 @@ def run(*command):
 
 
 def watched(command):
-    """Run pip, and show in a terminal what it does, on one line; return its errors, or None."""
+    """Run pip and show its progress on one line of the terminal; return its output if it fails, or None."""
     printed = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True) as pip:
         for line in pip.stdout:
@@ -58,7 +58,7 @@ def watched(command):
 
 
 def fingerprint():
-    """Return what changes when the packages must be installed again."""
+    """Return a fingerprint that changes when the packages must be installed again."""
     with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
         return hashlib.sha256(file.read()).hexdigest() + ROOT
 

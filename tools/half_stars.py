@@ -1,6 +1,6 @@
 """Write the bundled sample with half stars: `python tools/half_stars.py FOLDER`.
 
-The ratings are simulated, as those of the sample are: half of them lose half a star, the same ones on every machine.
+The ratings are simulated: half of those of the sample lose half a star, the same ones on every machine.
 The tests and the pictures of the page use this data set, laid out like the MovieLens editions with half stars.
 """
 
@@ -13,7 +13,7 @@ from reelated.data.sample import simulate
 
 
 def write(folder: Path | str) -> Path:
-    """Write `ratings.csv` and `movies.csv` into a folder, which is made."""
+    """Write `ratings.csv` and `movies.csv` into a folder; create the folder."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     ratings, items, _ = simulate()

@@ -1,4 +1,4 @@
-"""Run the tests with the lowest versions that pyproject.toml allows, in an environment of its own.
+"""Run the tests with the lowest versions that pyproject.toml allows, in a separate environment.
 
 Usage: python tools/lowest.py [pytest argument …]
 """
@@ -14,9 +14,9 @@ VENV = ROOT / "build" / "lowest"
 DIRECT = ("dependencies", "web", "postgres", "map", "formats", "plot", "spark", "evaluate")
 """The groups that users install; test tools may be the newest."""
 INDIRECT = ("httpx", "pyparsing<3.3")
-"""The test client of older versions of Starlette; Matplotlib before 3.10.7 calls what pyparsing 3.3 deprecates."""
+"""The test client of older versions of Starlette; Matplotlib before 3.10.7 warns with pyparsing 3.3."""
 PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
-"""How `make test` runs the tests, too."""
+"""The options with which `make test` runs the tests."""
 
 
 def lowest():

@@ -1,4 +1,4 @@
-"""Write the machine code that a wheel carries: one archive for each instruction set of this platform.
+"""Write the machine code for a wheel: one archive for each instruction set of this platform.
 
 Usage: python tools/machine_code.py FOLDER
 
@@ -30,12 +30,12 @@ LEVELS = {
     "aarch64": {"generic": ""},
     "arm64": {"generic": ""},
 }
-"""Machine → LLVM's name of a processor → the instructions that not every such machine has."""
+"""Machine → LLVM's name of a processor → the instruction sets that not every such machine has."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def workload():
-    """Ask the recommenders of the two presets everything that the terminal and the service ask."""
+    """Call each method of both presets that the terminal and the service call."""
     import reelated
 
     data = reelated.read("sample")
@@ -95,7 +95,7 @@ def build(folder):
 
 
 def run_self(env, *words):
-    """Run a step in a process of its own, from the sources of this checkout."""
+    """Run a step in a separate process, from the sources of this checkout."""
     source = Path(__file__).parents[1] / "src"
     env = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")} | env
     env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(source), os.environ.get("PYTHONPATH"))))

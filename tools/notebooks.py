@@ -1,7 +1,7 @@
 """Make the notebooks from the scripts in examples/, with their outputs on the sample: `python tools/notebooks.py`.
 
-Needs the extra `examples`. Names of scripts, such as `01_the_recipe`, make these alone. `--check` writes nothing: it
-compares what the cells put out now with what the notebooks hold, and ends with 1 where they differ.
+Needs the extra `examples`. Names of scripts, such as `01_the_recipe`, select the notebooks to make. `--check` writes
+nothing: it runs the cells, compares their outputs with those in the notebooks, and exits with 1 if they differ.
 """
 
 import os
@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "examples"
 LARGEST = 400_000
-"""Bytes that a notebook may have."""
+"""Maximum size of a notebook in bytes."""
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
@@ -26,13 +26,13 @@ METADATA = {
 
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
 TINY = 1e-6
-"""Differences below this are rounding, of whatever size."""
+"""Absolute values below this differ by rounding only."""
 
 
 def run(script: Path) -> Any:
     """Run a script as a notebook, and return it with its outputs."""
     notebook = jupytext.read(script)
-    with tempfile.TemporaryDirectory() as away:  # an example must not lean on the folder that it is run in
+    with tempfile.TemporaryDirectory() as away:  # an example must not depend on the current folder
         where = {"metadata": {"path": away}}
         NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where, coalesce_streams=True).execute()
         if left := os.listdir(away):
@@ -46,7 +46,7 @@ def run(script: Path) -> Any:
 
 
 def make(script: Path) -> Path:
-    """Write the notebook beside its script."""
+    """Write the notebook next to its script."""
     path = script.with_suffix(".ipynb")
     jupytext.write(run(script), path, fmt="ipynb")
     if path.stat().st_size > LARGEST:
@@ -55,7 +55,7 @@ def make(script: Path) -> Path:
 
 
 def differences(stored: Any, fresh: Any) -> list[str]:
-    """Return where the outputs of two runs differ: texts up to the last digit of decimals, pictures in being there."""
+    """Return the differences between the outputs of two runs; last digits and contents of pictures may differ."""
     told = []
     for number, (old, new) in enumerate(zip(stored.cells, fresh.cells, strict=True), 1):
         before, now = shown(old), shown(new)
@@ -65,7 +65,7 @@ def differences(stored: Any, fresh: Any) -> list[str]:
 
 
 def shown(cell: Any) -> list[str]:
-    """Return what a cell has put out: text line by line, and of a picture that there is one."""
+    """Return the lines of text that a cell has printed, and a placeholder for each picture."""
     lines = []
     for output in cell.get("outputs", ()):
         data = output.get("data", {})
@@ -75,7 +75,7 @@ def shown(cell: Any) -> list[str]:
 
 
 def same(stored: str, fresh: str) -> bool:
-    """Say whether two lines are equal, but for the last digit of numbers with decimals."""
+    """Return whether two lines are equal except for the last digits of decimals."""
     if stored == fresh:
         return True
     before, now = NUMBER.findall(stored), NUMBER.findall(fresh)
@@ -83,7 +83,7 @@ def same(stored: str, fresh: str) -> bool:
 
 
 def close(stored: str, fresh: str) -> bool:
-    """Say whether two written numbers are equal: whole ones exactly, decimals up to one unit of the last place."""
+    """Return whether two printed numbers agree: integers exactly, decimals up to one unit of the last digit."""
     if stored == fresh:
         return True
     before, now = (float(text.replace(",", "")) for text in (stored, fresh))
@@ -93,13 +93,13 @@ def close(stored: str, fresh: str) -> bool:
 
 
 def check(script: Path, output: Any) -> None:
-    """Stop where an output holds a warning or a place on this machine."""
+    """Raise `SystemExit` if an output contains a warning or a path on this machine."""
     if output.get("name") == "stderr":
         raise SystemExit(f"{script.name} prints to stderr:\n{output['text']}")
     text = str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
     for place in (str(FOLDER.parent), str(Path.home()), tempfile.gettempdir(), sys.prefix):
         if place + os.sep in text:
-            raise SystemExit(f"{script.name} prints the name of a place on this machine: {place}")
+            raise SystemExit(f"{script.name} prints a path on this machine: {place}")
 
 
 if __name__ == "__main__":

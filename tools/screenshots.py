@@ -1,8 +1,8 @@
 """Make pictures of every page on the bundled sample: `python tools/screenshots.py [folder]`.
 
-Needs Chromium and the extra `test`; the folder is build/screenshots unless another is named. Each page is taken in
-light, dark and forced colours, at a desk, on a phone and on a large screen; those with stars also with half stars and
-for a catalogue of ids alone. `--docs` takes only the four that docs/ shows, and puts them there.
+Needs Chromium and the extra `test`; the default folder is build/screenshots. Each page is captured in light, dark and
+forced colours, and in the sizes of a desktop, a phone and a large screen. Pages with stars are also captured with half
+stars and for a catalogue without titles. `--docs` captures only the four pictures in docs/ and writes them there.
 """
 
 import io
@@ -23,9 +23,9 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 GIVEN: dict[int, float] = {134: 5, 50: 4, 272: 5, 84: 1, 60: 4, 249: 2, 317: 5}
-"""What the visitor in the pictures rated: stars by the sample's movie ids."""
+"""The visitor's ratings in the pictures: stars by movie id of the sample."""
 HALVED: dict[int, float] = {134: 4.5, 50: 4, 272: 5, 84: 0.5, 60: 3.5, 249: 2, 317: 4.5}
-"""The same with half stars."""
+"""The same ratings with half stars."""
 PAGES = {
     "start": "/",
     "search": "/?query=godfahter",
@@ -41,7 +41,7 @@ PAGES = {
     "problem": "/nowhere",
 }
 OTHERS = ("start", "search", "list", "stars", "item")
-"""The pages that are also taken of the other data, under names that begin with `half-` and `ids-`."""
+"""The pages that are also captured for the other data, with the prefixes `half-` and `ids-`."""
 SCHEMES: dict[str, Any] = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
@@ -50,12 +50,12 @@ SCHEMES: dict[str, Any] = {
 SIZES = {"desk": (1280, 900), "phone": (360, 740), "wall": (3840, 2160)}
 SHOWN = {"start": ("light", "desk"), "list": ("dark", "desk"), "item": ("light", "phone")}
 SHOWN |= {"half-stars": ("light", "phone")}
-"""What the documentation shows, of each the upper part."""
+"""The pictures in the documentation, each cut to its upper part."""
 TOP: Any = {"x": 0, "y": 0, "height": 740}
 
 
 def main() -> None:
-    """Take the pictures with whole stars, then those of the other data."""
+    """Capture the pages with whole stars, then those of the other data."""
     words = [word for word in sys.argv[1:] if word != "--docs"]
     folder = Path(words[0]) if words else ROOT / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def main() -> None:
 
 @contextmanager
 def served(data: str, store: str) -> Iterator[str]:
-    """Start a service of our own on some data, give its address, and end it."""
+    """Start a service on some data, yield its URL, and stop it."""
     command = [sys.executable, "-m", "reelated", "serve", "--data", data, "--port", "0"]
     env = os.environ | {"REELATED_STORE": store}
     service = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -85,7 +85,7 @@ def served(data: str, store: str) -> Iterator[str]:
 
 
 def take(address: str, folder: Path, prefix: str, *, docs: bool) -> None:
-    """Take all pictures of one service."""
+    """Capture all pages of one service."""
     program = os.environ.get("REELATED_TEST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         how: Any = {"args": ["--no-sandbox"] if os.geteuid() == 0 else []}
@@ -118,8 +118,8 @@ def take(address: str, folder: Path, prefix: str, *, docs: bool) -> None:
 
 
 def small(picture: bytes) -> Image.Image:
-    """Return a picture of 256 colours, which takes little room; fewer merge the colours of the posters."""
-    how = {"method": Image.Quantize.MAXCOVERAGE, "dither": Image.Dither.NONE}  # the rare accent stays
+    """Return a picture reduced to 256 colours, to save space; fewer would merge the colours of the posters."""
+    how = {"method": Image.Quantize.MAXCOVERAGE, "dither": Image.Dither.NONE}  # keeps the rare accent colour
     return Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, **how)
 
 

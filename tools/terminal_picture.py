@@ -1,6 +1,6 @@
-"""Draw the README's pictures of the terminal from what the commands really print: `python tools/terminal_picture.py`.
+"""Draw the README's pictures of the terminal from the output of the commands: `python tools/terminal_picture.py`.
 
-The SVG files are whole in themselves: no font and nothing else is fetched when they are shown.
+The SVG files are self-contained: they load no fonts and no other files.
 """
 
 import os
@@ -70,7 +70,7 @@ FORM = """<svg xmlns="http://www.w3.org/2000/svg" class="rich-terminal" viewBox=
 </g>
 </svg>
 """
-"""Rich's own form less its fonts, which are fetched from the network, and with the fonts of the machine instead."""
+"""Rich's template with the fonts of the viewer's machine; Rich would load fonts from the network."""
 
 
 def picture(theme: TerminalTheme) -> str:

@@ -1,8 +1,8 @@
 """Build the documentation site from docs/, the examples and the docstrings: `python tools/website.py [folder]`.
 
-Needs the extra `docs`. The pages are laid out in a folder beside the site first: a link to a file of the repository
-becomes one to its page, an example's notebook becomes a page, and the names in docs/reference.md bring their
-docstrings. Every warning is an error.
+Needs the extra `docs`. The sources of the site are first written to a folder next to it. Links to files of the
+repository become links to their pages, notebooks become pages, and docstrings replace the names in docs/reference.md.
+Every warning is an error.
 """
 
 import base64
@@ -38,7 +38,7 @@ CSV = re.compile(r'^```csv title="([^"]+)"\n', re.MULTILINE)
 
 
 def pages() -> dict[str, str]:
-    """Return where each file of the repository stands in the site."""
+    """Return the path in the site of each file of the repository."""
     documents = {f"docs/{path.name}": path.name for path in sorted((ROOT / "docs").glob("*.md"))}
     examples = {f"{name}.ipynb": f"{name}.md" for name in CHAPTERS["Examples"]}
     project = {name: name.lower() for name in ("CONTRIBUTING.md", "RELEASING.md", "CHANGELOG.md", "SECURITY.md")}
@@ -53,7 +53,7 @@ def lay_out(folder: Path) -> None:
     shutil.copytree(ROOT / "docs" / "images", folder / "images")
     places = pages()
     for name, place in places.items():
-        if name == "README.md":  # the site's first page takes its place
+        if name == "README.md":  # the first page of the site replaces it
             continue
         path = ROOT / name
         text = notebook(path, folder / place) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
@@ -65,13 +65,13 @@ def lay_out(folder: Path) -> None:
 
 
 def linked(text: str, name: str, places: dict[str, str]) -> str:
-    """Return a page whose links to files of the repository lead to their pages; blocks are left as they are."""
+    """Replace the links of a page to files of the repository by links to their pages; code blocks are not changed."""
 
     def link(match: re.Match[str]) -> str:
         if match[1] or ":" in match[2]:
             return match[0]
         target = posixpath.normpath(posixpath.join(posixpath.dirname(name), match[2]))
-        if target not in places:  # a file beside the page; the build says where there is none
+        if target not in places:  # a file next to the page; the build fails if it is missing
             return match[2]
         return posixpath.relpath(places[target], posixpath.dirname(places[name]) or ".")
 
@@ -79,14 +79,14 @@ def linked(text: str, name: str, places: dict[str, str]) -> str:
 
 
 def menu() -> str:
-    """Return the menu, which the first page holds."""
+    """Return the menu, which is part of the first page."""
     parts = [f"```{{toctree}}\n:hidden:\n:caption: {name}\n\n" + "\n".join(names) for name, names in CHAPTERS.items()]
     return "".join(f"\n{part}\n```\n" for part in parts)
 
 
 # ------------------------------------------------------------------------------------------------------- notebooks
 def notebook(path: Path, place: Path) -> str:
-    """Return a notebook as a page; its pictures are written beside the page, the files to take along too."""
+    """Return a notebook as a page; write its pictures next to the page, and copy the notebook and its script there."""
     for suffix in (".py", ".ipynb"):
         shutil.copy(path.with_suffix(suffix), place.parent)
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -97,7 +97,7 @@ def notebook(path: Path, place: Path) -> str:
 
 
 def cell_text(cell: dict[str, Any], number: int, place: Path) -> Iterator[str]:
-    """Yield what a cell says and what it put out."""
+    """Yield the source of a cell and its outputs."""
     source = "".join(cell["source"])
     yield source if cell["cell_type"] == "markdown" else f"````python\n{source}\n````"
     for at, output in enumerate(cell.get("outputs", ())):
@@ -112,12 +112,12 @@ def cell_text(cell: dict[str, Any], number: int, place: Path) -> Iterator[str]:
 
 # ------------------------------------------------------------------------------------------------------- reference
 def with_docstrings(text: str) -> str:
-    """Return the reference with a docstring in place of each named name."""
+    """Return the reference with each name replaced by its docstring."""
     return NAMED.sub(lambda match: directive(match[1]), text)
 
 
 def directive(name: str) -> str:
-    """Return what brings the docstring of a public name, of a class with its public methods."""
+    """Return the Sphinx directive for a public name; a class includes its public methods."""
     room, _, own = name.rpartition(".")
     thing = getattr(importlib.import_module(room), own)
     kind = "function" if inspect.isfunction(thing) else "exception" if issubclass(thing, BaseException) else "class"
@@ -131,7 +131,7 @@ def directive(name: str) -> str:
 
 
 def is_ours(member: object) -> bool:
-    """Whether a member of a class is a method written here, but for those of every estimator."""
+    """Return whether a member of a class is a method of Reelated, except those of every estimator."""
     module = str(getattr(member, "__module__", ""))
     return inspect.isroutine(member) and module.startswith("reelated") and module != "reelated.models.estimator"
 

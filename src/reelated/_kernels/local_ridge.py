@@ -213,7 +213,7 @@ def padded_length(n):
 def dense_system(items, gram, n, system):
     """Write the Gram matrix of the items for `multiply_matrix`, without its diagonal; the ranks of the items ascend.
 
-    `n` is their number, rounded up to a multiple of eight; the rest is 0.
+    `n` is the number of items, rounded up to a multiple of eight; the padding is 0.
     """
     matrix, ranks, values, n_common = system.matrix, system.ranks, gram.dense.values, 0
     for p in range((n - LANES) * n if n else 0, n * n):  # the rows with the padding

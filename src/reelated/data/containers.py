@@ -289,7 +289,7 @@ def _sqlite_column(name: str, values: list[Any]) -> pl.Series:
 
 
 def _workbook(label: str, data: bytes) -> dict[str, bytes]:
-    """Return the sheets of an Excel workbook that are not empty as CSV by name."""
+    """Return the non-empty sheets of an Excel workbook: name → CSV."""
     reader = import_optional("fastexcel", "formats")
     try:
         book = reader.read_excel(data)

@@ -68,7 +68,7 @@ def _whole(text: bytes) -> Any:
 
 
 def _read_json_lines(label: str, text: str, invalid: str) -> tuple[list[Any], list[RejectedRow], list[str]]:
-    """Return the objects or arrays of a text, one per line or one after the other; the bad lines; and notes."""
+    """Return the objects or arrays of a text, one per line or in sequence; the bad lines; and notes."""
     lines = text.split("\n")
     rows: list[Any] = []
     rejected: list[RejectedRow] = []
@@ -93,7 +93,7 @@ def _read_json_lines(label: str, text: str, invalid: str) -> tuple[list[Any], li
 
 
 def _sequence(text: str) -> list[Any]:
-    """Return the objects of a text that has one after the other, over any number of lines; none for other texts."""
+    """Return the objects of a text that is a sequence of objects, each on any number of lines; none for other texts."""
     decoder, values, at = json.JSONDecoder(), [], 0
     with suppress(*_NOT_JSON):
         while at < len(text):

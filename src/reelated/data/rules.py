@@ -165,7 +165,7 @@ def _repeats(context: ValidationContext) -> Iterator[ValidationIssue]:
 
 
 def _heavy_users(context: ValidationContext) -> Iterator[ValidationIssue]:
-    """Yield a warning for users with far more events than the others, which may be bots."""
+    """Yield a warning for users with far more events than the others: they may be bots."""
     users = context.valid.group_by("user_id").len("n").sort("n", "user_id", descending=[True, False])
     usual = users["n"].median() if len(users) < 100 else users["n"].quantile(0.99, "nearest")
     heavy = users.filter((pl.col("n") >= _HEAVY_EVENTS) & (pl.col("n") > _HEAVY_RATIO * pl.lit(usual)))

@@ -43,7 +43,8 @@ def write_report(results: Mapping[str, Evaluation], path: str | Path, protocol: 
     Parameters
     ----------
     results : mapping of str to Evaluation
-        Model name → its evaluation, all on the same split. The first is the subject of the report; at most two others.
+        Model name → its evaluation, all on the same split. The first is the subject of the report; there may be two
+        others.
     path : str or Path
         An `.html` file; an existing one is replaced atomically.
     protocol : Protocol, optional

@@ -31,9 +31,9 @@ class Split:
     how : str
         How they were chosen, in one sentence.
     shown : Ratings or None
-        The ratings that the fitted model recommends from; None where these are the training ratings.
+        The ratings that the fitted model recommends from; None if these are the training ratings.
     candidates : polars.DataFrame or None
-        `user_id item_id`: the only items to rank for each user; None where all items are ranked.
+        `user_id item_id`: the only items to rank for each user; None if all items are ranked.
     """
 
     train: Dataset
@@ -245,7 +245,7 @@ def _first_of_each(groups: npt.NDArray[Any], order: npt.NDArray[np.int64], share
 
 
 def _missing_times(ratings: Ratings) -> str:
-    """Start an error message about unknown times."""
+    """Return the beginning of an error message about unknown times."""
     missing = len(ratings) if ratings.timestamps is None else int((ratings.timestamps == NO_TIME).sum())
     return f"{plural(missing, 'rating')} of {len(ratings):,} have no time"
 

@@ -42,7 +42,7 @@ class BPMF(RowRater):
     n_warmup : int, default 15
         Number of samples that are discarded before the first one that is kept.
     n_implicit_factors : int, default 30
-        Number of implicit factors, which describe users and items by who rated what, regardless of the values; at most
+        Number of implicit factors, which describe which users rated which items, regardless of the values; at most
         a quarter of the number of users and of items. 0 uses only ratings and their counts.
     random_state : int, default 0
         Random seed of the sampling.

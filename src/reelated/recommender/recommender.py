@@ -125,7 +125,7 @@ class Recommender(State):
 
     # ------------------------------------------------------------------------------------------------------------- fit
     def fit(self, data: Dataset | FrameLike, *, progress: Progress | None = None) -> "Recommender":
-        """Fit the models to ratings.
+        """Fit the models to ratings, and return this recommender.
 
         Parameters
         ----------
@@ -133,11 +133,6 @@ class Recommender(State):
             Result of `reelated.read`, or a table of ratings.
         progress : callable, optional
             Called with the completed fraction, from 0 to 1.
-
-        Returns
-        -------
-        Recommender
-            This recommender.
 
         Raises
         ------

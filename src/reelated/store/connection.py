@@ -252,7 +252,7 @@ def check_url(url: Any) -> sa.URL:
 
 def create_engine(url: sa.URL, lock_timeout: float = LOCK_TIMEOUT) -> sa.Engine:
     """Return an engine; only the folder of a SQLite file is created, and no connection is opened."""
-    hidden = {"hide_parameters": True}  # an error in the log must not show who rated what
+    hidden = {"hide_parameters": True}  # an error in the log must not show ratings of users
     if url.get_backend_name() == "sqlite":
         file = Path(url.database or "").expanduser()
         try:
