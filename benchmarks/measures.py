@@ -104,7 +104,7 @@ def main(source):
         figures = np.mean([measured(model, by, part) for part in parts], axis=0)
         texts = [f"{figure:.3f}" for figure in figures[:4]] + [f"{figures[4]:.0%}"]
         print(f"| {name} | {' | '.join(text.replace('nan%', '–').replace('nan', '–') for text in texts)} |", flush=True)
-    print("\nThe recipe is sorted by predicted rating, BPMF makes no lists, all other models are sorted by score. The")
+    print("\nThe recipe is sorted by predicted rating; BPMF makes no lists; all other models are sorted by score. The")
     print("settings of the defaults were chosen in advance, on parts of the training data.")
 
 

@@ -69,7 +69,7 @@ def scatter_sums(items, values, by_column, sums):
 
 @shared
 class UserWorkspace(NamedTuple):
-    """Workspace for one user: value, place in the row, and whether rated, of each item; rated neighbours of an item."""
+    """Workspace for one user: for each item, value, place in the row, and whether rated; an item's rated neighbours."""
 
     values: np.ndarray
     places: np.ndarray

@@ -11,7 +11,7 @@ import polars as pl
 from reelated.errors import Advice, InputError, InputTypeError, UnknownId
 
 CHUNK = 100_000
-"""Ids that are looked up at a time, so that the temporary arrays stay in the cache."""
+"""Number of ids that are looked up at a time; with more, the temporary arrays would not stay in the cache."""
 
 
 class Ids:

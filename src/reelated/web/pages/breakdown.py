@@ -8,7 +8,7 @@ from reelated.recommender import Explanation, Reason
 MAX_NAMED = 4
 """Number of items named in a breakdown; the others are merged into one part."""
 MIN_SHARE = 0.03
-"""Minimum share of all contributions that a negative one needs to be named after "although"."""
+"""Minimum share of all contributions at which a negative one is named after "although"."""
 
 
 class BreakdownPart(NamedTuple):

@@ -45,7 +45,7 @@ def start(site: Site, request: PageRequest) -> Response:
 
 @lru_cache(maxsize=2)
 def genre_groups(catalogue: Catalogue) -> Groups:
-    """Return the genres that have a colour on the map, and the one that each item is coloured by."""
+    """Return the genres with a colour on the map, and for each item the genre that determines its colour."""
     return groups_of(catalogue)
 
 
