@@ -22,7 +22,7 @@ def main() -> None:
     start = time.perf_counter()
     _, told = measured(lambda: model.fit(X), memory=True)
     print(f"{X.shape[1]:,} movies, {X.nnz:,} ratings: {time.perf_counter() - start:.0f} s", end="")
-    print(f", at the most {told['peak'] / 1e9:.2f} GB beside the ratings; planned {model.plan(X) / 1e9:.2f} GB")
+    print(f", at most {told['peak'] / 1e9:.2f} GB beside the ratings; planned {model.plan(X) / 1e9:.2f} GB")
 
 
 if __name__ == "__main__":

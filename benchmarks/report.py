@@ -163,7 +163,7 @@ def journey(result: Result) -> str:
         return ""
     parts = ", ".join(f"{name} {seconds(value)}" for name, value in told["parts"].items())
     return (
-        f"From Parquet to a saved default recommender: {seconds(told['median'])} ({parts}), at the most "
+        f"From Parquet to a saved default recommender: {seconds(told['median'])} ({parts}), at most "
         f"{size(told['peak'])}. Then `Recommender.recommend(user_id=…)`: {seconds(told['one_user'])} a user."
     )
 

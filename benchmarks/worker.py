@@ -69,7 +69,7 @@ class Worker:
         return {"first_call": max(0.0, first - again)}
 
     def work(self, work: str, n_neighbors: int, n: int, users: list[int], memory: bool) -> dict[str, Any]:
-        """Do one work and say how long it took, or how much memory at the most."""
+        """Run one task; report its time or its peak memory."""
         if work == "one":
             return self.one(users, n)
         if work == "everyone":
