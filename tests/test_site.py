@@ -205,3 +205,9 @@ def at(name):
     """Return the object with a dotted name."""
     room, _, own = name.rpartition(".")
     return getattr(importlib.import_module(room), own)
+
+
+def test_every_row_of_a_table_is_one_line():
+    for document in [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.glob("benchmarks/*.md")]:
+        text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        assert re.findall(r"^\|.*[^|\s]\s*$", text, re.MULTILINE) == [], document
