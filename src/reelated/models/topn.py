@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from reelated import _kernels as kernels
 from reelated.parallel import Progress, ordered_parallel_map, parallel_for, split_by_cost
-from reelated.similarity import as_csc, take_prefixes, take_rows
+from reelated.similarity import as_csc, sizes_and_norms, take_prefixes, take_rows
 
 SLICE = 1e8
 """Number of additions in one slice of work: about a third of a second."""
@@ -148,7 +148,7 @@ def _sum_order(rows: kernels.CSR, links: kernels.ItemGraph) -> kernels.SumOrder:
     items = np.arange(n_items, dtype=np.int32)
     if rows.indptr[-1] < WORTH_SORTING * n_items:
         return kernels.SumOrder(items, items, links.by_column)
-    items = np.argsort(-np.bincount(rows.indices, minlength=n_items), kind="stable").astype(np.int32)
+    items = np.argsort(-sizes_and_norms(rows, n_items)[0], kind="stable").astype(np.int32)
     positions = np.empty_like(items)
     positions[items] = np.arange(n_items)
     by_row = take_prefixes(links.by_row, items, n_items)
