@@ -107,6 +107,11 @@ def test_a_printed_table_has_one_line_per_row_for_any_title():
     assert max(map(len, shown.splitlines())) < 300
 
 
+@pytest.mark.parametrize("title", ["千と千尋\u3000完全版", "Amélie\u202f: le film", "می\u200cخواهم", "👩\u200d🚀"])
+def test_spaces_and_joiners_of_every_script_are_printed(title):
+    assert title in repr(answers([ItemRow(1, 3, title, None, (), None, None, 0, "popular")]))
+
+
 def test_a_notebook_shows_a_table_with_escaped_text():
     hostile = ItemRow(1, HOSTILE, HOSTILE, 1999, (HOSTILE,), 1.0, 2.0, 1, HOSTILE, (), 0.0)
     shown = Recommendations([hostile], HOSTILE, ItemRow, Truncation(2, 1, "no_neighbours"))._repr_html_()

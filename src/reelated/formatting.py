@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
+from unicodedata import category
 
+_JOINERS = "\u200c\u200d"  # part of words in Persian and Hindi, and of emoji
 _NUMBER = "0123456789.,+-−–% "
 
 
@@ -20,7 +22,11 @@ def cut(text: str, width: int) -> str:
 
 def printable(text: str) -> str:
     """Replace control characters, which could break a line or send commands to a terminal."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
+    return text if text.isprintable() else "".join(char if _is_harmless(char) else "?" for char in text)
+
+
+def _is_harmless(char: str) -> bool:
+    return char.isprintable() or char in _JOINERS or category(char) == "Zs"  # "Zs": spaces, such as U+3000 in Japanese
 
 
 def cell_text(value: Any) -> str:
