@@ -87,7 +87,7 @@ def print_about(rec: Recommender) -> None:
     about = f"{rec.name_}: {items}"
     if rec.ratings_ is not None:
         word = "interaction" if rec.is_events else "rating"
-        about = f"{rec.name_}: {len(rec.ratings_):,} {word}s by {len(rec.user_ids):,} users of {items}"
+        about = f"{rec.name_}: {plural(len(rec.ratings_), word)} by {plural(len(rec.user_ids), 'user')} of {items}"
     errors.print(Text(printable(about), style="dim"), soft_wrap=True)
 
 
@@ -102,9 +102,8 @@ def print_answers(answers: Recommendations[Any], form: str, *, why: bool = False
         out.print(Text(printable(answers.heading), style="bold"))
         if hint:
             out.print(Text(hint, style="dim"))
-        out.print(
-            table_of(_COLUMNS[answers.row_type.__name__](answers), out.width) if len(answers) else Text("  (none)")
-        )
+        columns = _drop_empty(_COLUMNS[answers.row_type.__name__](answers))
+        out.print(table_of(columns, out.width) if len(answers) else Text("  (none)"))
         for row in answers if why and answers.row_type.__name__ == "ItemRow" else ():
             out.print(_reasons(row))
     if answers.short:
@@ -230,7 +229,7 @@ _SOURCES = {"popular": "(popular)", "side_info": "(no ratings yet)"}
 
 
 def _genres(rows: Any) -> TableColumn:
-    return TableColumn("genres", [cut(", ".join(row.genres), 22) for row in rows], text=True)
+    return TableColumn("genres", [printable(cut(", ".join(row.genres), 22)) for row in rows], text=True)
 
 
 def _items(rows: Recommendations[ItemRow]) -> list[TableColumn]:
@@ -239,7 +238,7 @@ def _items(rows: Recommendations[ItemRow]) -> list[TableColumn]:
     titles = [[reason.title for reason in row.reasons if reason.contribution > 0] for row in rows]
     short = [printable(", ".join(own)) or cell for own, cell in zip(titles, because, strict=True)]
     rank, item_id, item = _item_columns(rows)
-    columns = [
+    return [
         rank,
         item_id._replace(short=[]),  # the reasons need the space
         item._replace(short=[printable(cut(row.title, 24)) for row in rows]),
@@ -248,11 +247,10 @@ def _items(rows: Recommendations[ItemRow]) -> list[TableColumn]:
         _genres(rows),
         TableColumn(rows.because, because, text=True, short=short),
     ]
-    return _drop_empty(columns)
 
 
 def _users(rows: Recommendations[UserRow]) -> list[TableColumn]:
-    columns = [
+    return [
         TableColumn("", [str(row.rank) for row in rows]),
         TableColumn("user", [_id(row.user_id) for row in rows]),
         TableColumn("adjusted score", [cell_text(row.adjusted_score) for row in rows]),
@@ -261,7 +259,6 @@ def _users(rows: Recommendations[UserRow]) -> list[TableColumn]:
         TableColumn("above own mean", [_signed(row.above_user_mean) for row in rows]),
         TableColumn("neighbors used", [f"{row.n_neighbors_used:,}" for row in rows]),
     ]
-    return _drop_empty(columns)
 
 
 def _signed(above_user_mean: float | None) -> str:
