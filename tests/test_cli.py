@@ -324,6 +324,7 @@ def test_wide_characters_and_long_ids_keep_the_width(tmp_path):
     items = [f"{i:032x}-the-longest-of-all-ids" for i in range(9)]
     frame = {"user_id": [1] * 3 + [2] * 9, "item_id": items[:3] + items, "rating": [1, 5, 3] * 4}
     titles = {"item_id": items, "title": ["七人の侍" * 20, "\x1b[31m[bold]x\n", *map("m{}".format, range(7))]}
+    titles["genres"] = ["\x1b[32m"] * 9
     path = Recommender().fit(Dataset.from_frames(frame, titles)).save(tmp_path / "my.model")
     for width in (60, 80, 120):
         result = run("recommend", path, "--user", 1, COLUMNS=str(width)).stdout
@@ -334,6 +335,20 @@ def test_wide_characters_and_long_ids_keep_the_width(tmp_path):
     similar = run("similar", path, "--item", items[2], COLUMNS="200").stdout
     assert "?[31m[bold]x?" in similar
     assert "\x1b" not in similar
+
+
+def test_a_table_of_one_rating_is_counted_in_the_singular_and_has_no_empty_columns(tmp_path):
+    (tmp_path / "one.csv").write_text("user,item,rating\nann,alien,4\n")
+    for command in (("recommend", "--user", "ann"), ("find", "alien")):
+        result = run(command[0], tmp_path / "one.csv", *command[1:], COLUMNS="120")
+        assert "one: 1 interaction by 1 user of 1 item\n" in result.stderr
+        assert "genres" not in result.stdout
+
+
+def test_the_next_command_can_be_copied_to_a_shell(tmp_path):
+    (tmp_path / "two.csv").write_text("user,item,rating\nann b,alien,4\nann b,up,3\nben,up,4\n")
+    shown = run("fit", tmp_path / "two.csv", "-o", tmp_path / "my model").stdout
+    assert f"Next: reelated recommend '{tmp_path / 'my model'}' --user 'ann b'\n" in shown
 
 
 def test_an_id_takes_precedence_unless_title_forces_the_title(table):

@@ -27,7 +27,9 @@ def url(tmp_path):
 
 
 def test_exported_tables_equal_the_imported_data(url, tmp_path, sample):
-    assert "49,653 ratings by 600 users of 490 items are in the store" in run("import", "sample", "--store", url).stdout
+    assert (
+        "49,653 ratings by 600 users of 490 movies are in the store" in run("import", "sample", "--store", url).stdout
+    )
     assert "were imported already" in run("import", "sample", "--store", url).stdout
     assert "49,653 ratings, 490 items, 600 users" in run("export", tmp_path / "out", "--store", url).stdout
     back = reelated.read(tmp_path / "out", scale=(1, 5, 1))
@@ -36,6 +38,13 @@ def test_exported_tables_equal_the_imported_data(url, tmp_path, sample):
         sample.items.select("item_id", "title", "year", "genres")
     )
     assert "expected a new or empty folder" in run("export", tmp_path / "out", "--store", url, code=1)
+
+
+def test_an_import_of_one_rating_is_reported_in_the_singular(url, tmp_path):
+    (tmp_path / "one.csv").write_text("user_id,item_id,rating\n1,10,5\n")
+    run("import", tmp_path / "one.csv", "--store", url)
+    report = run("import", tmp_path / "one.csv", "--store", url, "--noun", "book").stdout
+    assert report.startswith("one: 1 rating by 1 user of 1 book was imported already.")
 
 
 def test_an_export_of_ratings_alone_is_imported_into_another_store(url, tmp_path):
@@ -78,7 +87,7 @@ def test_a_changed_table_of_items_is_imported_with_the_same_ratings(url, tmp_pat
     for title in ("Star Warts", "Star Wars"):
         titles.write_text(f"item_id,title\n134,{title}\n")
         output = run("import", day, "--items", titles, "--store", url).stdout
-    assert "were imported already. Titles and attributes are up to date" in output
+    assert "was imported already. Titles and attributes are up to date" in output
     assert Store(url).item(134).title == "Star Wars"
 
 

@@ -76,7 +76,7 @@ def sample(folder: Annotated[Path, typer.Argument(help="A new or empty folder.",
 
     files = write_sample(folder)
     console().print(f"{len(files)} files written to {folder}. The ratings and the users are simulated.", markup=False)
-    console().print(f"Next: reelated recommend {folder} --user 300", markup=False)
+    _print_next(folder, "--user", "300")
 
 
 @command("Start", "reelated fetch ml-100k")
@@ -92,7 +92,8 @@ def fetch(
     from reelated.data import fetch as fetch_edition
 
     path = fetch_edition(name, from_file=from_file, say=lambda line: console().print(line, markup=False))
-    console().print(f"{name} is at {path}.\nNext: reelated recommend {name} --user 1", markup=False)
+    console().print(f"{name} is at {path}.", markup=False)
+    _print_next(name, "--user", "1")
 
 
 @command("Start", "reelated check sample")
@@ -260,10 +261,18 @@ def fit(
     rec.save(output, ratings=ratings)
     size = sum(file.stat().st_size for file in output.iterdir())
     console().print(f"{rec!r}\nSaved to {output} ({show_bytes(size)}).", markup=False)
-    new_user = f"--item {rec.item_ids[0]}" if rec.is_events else f"--rate {rec.item_ids[0]}={rec.scale_.high:g}"
-    query = f"--user {rec.user_ids[0]}" if ratings else new_user
-    console().print(f"Next: reelated recommend {output} {query}", markup=False)
+    new_user = ("--item", f"{rec.item_ids[0]}") if rec.is_events else ("--rate", _highest_rating(rec))
+    _print_next(output, *(("--user", f"{rec.user_ids[0]}") if ratings else new_user))
     return None
+
+
+def _highest_rating(rec: "Recommender") -> str:
+    return f"{rec.item_ids[0]}={rec.scale_.high:g}"
+
+
+def _print_next(*arguments: object) -> None:
+    """Print a command that can be copied to a shell."""
+    console().print(f"Next: reelated recommend {shlex.join(map(str, arguments))}", markup=False)
 
 
 def _fit_on_cluster(source: str, options: Options, output: Path | None, engine: str) -> None:
@@ -275,8 +284,7 @@ def _fit_on_cluster(source: str, options: Options, output: Path | None, engine: 
         return console().print(estimate, markup=False)
     rec = reelated.Recommender.load(output)
     console().print(f"{rec!r}\nSaved to {output}.", markup=False)
-    example = f"{rec.item_ids[0]}={rec.scale_.high:g}"
-    console().print(f"Next: reelated recommend {output} --rate {example}", markup=False)
+    _print_next(output, "--rate", _highest_rating(rec))
     return None
 
 
@@ -304,7 +312,7 @@ def batch(
         from reelated.cli.cluster import batch_on_cluster
 
         rows = batch_on_cluster(source, ratings, output, engine, options, n=n, by=by, filters=(genres, years, exclude))
-        return console().print(f"{rows:,} rows written to {output}.", markup=False)
+        return console().print(f"{plural(rows, 'row')} written to {output}.", markup=False)
     if ratings is not None:
         raise typer.BadParameter("--ratings requires --engine; without it, SOURCE contains the ratings.")
     from reelated.cli.batch import check_output, write_batch
@@ -316,5 +324,5 @@ def batch(
     with working("Recommending") as progress:
         tables = rec.recommend_batch(n, by=by, **as_filters(rec, genres, years, exclude), progress=progress)
         rows = write_batch(tables, output)
-    console().print(f"{rows:,} rows written to {output}.", markup=False)
+    console().print(f"{plural(rows, 'row')} written to {output}.", markup=False)
     return None

@@ -191,7 +191,8 @@ def _import_items(source: str, options: Options, store: str | None) -> None:
         print_note(str(warning.message))
     with open_store(store) as opened:
         n_items = opened.import_items(table, noun=options.reading.get("noun", "item"))
-    console().print(f"{plural(n_items, 'item')} of {source} are in the store.", markup=False)
+    verb = "is" if n_items == 1 else "are"
+    console().print(f"{plural(n_items, 'item')} of {source} {verb} in the store.", markup=False)
 
 
 _store = typer.Typer(cls=PlainGroup, no_args_is_help=True)

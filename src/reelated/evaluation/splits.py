@@ -47,7 +47,8 @@ class Split:
             raise InputError(f"{self.train.name}: nothing is hidden ({self.how}). Hide more, or give more ratings.")
 
     def __repr__(self) -> str:
-        return f"{self.train.name}: {len(self.train.ratings):,} ratings to learn from, {len(self.test):,} hidden"
+        ratings = self.train.ratings
+        return f"{self.train.name}: {plural(len(ratings), ratings.word)} to learn from, {len(self.test):,} hidden"
 
 
 def predefined_split(train: Dataset | FrameLike, test: FrameLike, how: str = "as given") -> Split:

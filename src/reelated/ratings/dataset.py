@@ -80,9 +80,9 @@ class Dataset:
 
     def __repr__(self) -> str:
         ratings = self.ratings
-        size = f"{len(ratings.user_ids):,} users of {plural(len(ratings.item_ids), self.noun)}"
+        size = f"{plural(len(ratings.user_ids), 'user')} of {plural(len(ratings.item_ids), self.noun)}"
         scale = "" if ratings.declared == "implicit" else f", {ratings.scale}"
-        return f"{self.name}: {len(ratings):,} {ratings.word}s by {size}{scale}"
+        return f"{self.name}: {plural(len(ratings), ratings.word)} by {size}{scale}"
 
     def _repr_html_(self) -> str:
         ratings = self.ratings

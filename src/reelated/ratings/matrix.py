@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
-from reelated.errors import InputError
+from reelated.errors import InputError, plural
 from reelated.ratings.ids import Ids
 
 Feedback = Literal["explicit", "implicit"]
@@ -114,10 +114,9 @@ class Ratings:
         return int(self.matrix.nnz)
 
     def __repr__(self) -> str:
-        return (
-            f"Ratings: {len(self):,} {self.word}s by {len(self.user_ids):,} users of {len(self.item_ids):,} items"
-            + ("" if self.declared == "implicit" else f", {self.scale}")
-        )
+        size = f"{plural(len(self.user_ids), 'user')} of {plural(len(self.item_ids), 'item')}"
+        scale = "" if self.declared == "implicit" else f", {self.scale}"
+        return f"Ratings: {plural(len(self), self.word)} by {size}{scale}"
 
     @property
     def word(self) -> str:

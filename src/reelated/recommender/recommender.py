@@ -173,8 +173,8 @@ class Recommender(State):
         if not hasattr(self, "models_"):
             names = ("ranker", "rater", "by", "fill_with_popular")
             return f"Recommender({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
-        word = "interactions" if self.is_events else "ratings"
-        ratings = f"{len(self.ratings_):,} {word}" if self.ratings_ is not None else f"no {word} kept"
+        word = "interaction" if self.is_events else "rating"
+        ratings = f"no {word}s kept" if self.ratings_ is None else plural(len(self.ratings_), word)
         return f"Recommender fitted to {self.name_}: {plural(len(self.item_ids), self.noun_)}, {ratings}"
 
     # --------------------------------------------------------------------------------------------------------- answers

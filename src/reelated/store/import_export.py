@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from reelated.errors import InputError
+from reelated.errors import InputError, plural
 from reelated.parallel import Progress
 from reelated.ratings import NO_TIME, Dataset, Scale
 from reelated.ratings.dataset import observed_scale
@@ -40,14 +40,19 @@ class ImportReport:
     already: int  # number of its ratings that the store already had in this or a later version
     scale: Scale | None = None  # new scale of the store, if the import changed it
     word: str = "rating"
+    noun: str = "item"
 
     def __str__(self) -> str:
-        size = f"{self.name}: {self.ratings:,} {self.word}s by {self.users:,} users of {self.items:,} items"
+        ratings, users = plural(self.ratings, self.word), plural(self.users, "user")
+        size = f"{self.name}: {ratings} by {users} of {plural(self.items, self.noun)}"
         scale = "" if self.scale is None else f" The scale of the store is now {self.scale}."
+        is_one = self.ratings == 1
         if self.already == self.ratings:
-            return f"{size} were imported already. Titles and attributes are up to date.{scale}"
+            return (
+                f"{size} {'was' if is_one else 'were'} imported already. Titles and attributes are up to date.{scale}"
+            )
         already = f", {self.already:,} of them already" if self.already else ""
-        return f"{size} are in the store{already}.{scale}"
+        return f"{size} {'is' if is_one else 'are'} in the store{already}.{scale}"
 
 
 class ImportExport(ItemQueries):
@@ -89,7 +94,8 @@ class ImportExport(ItemQueries):
             if progress:
                 progress(ratings_done / n_ratings)
         n_users, n_items = len(data.ratings.user_ids), len(data.items)
-        return ImportReport(data.name, n_users, n_items, n_ratings, n_ratings - changes, scale, data.ratings.word)
+        already = n_ratings - changes
+        return ImportReport(data.name, n_users, n_items, n_ratings, already, scale, data.ratings.word, data.noun)
 
     def import_items(self, table: pl.DataFrame, *, noun: str = DEFAULTS["noun"]) -> int:
         """Import items without ratings, and return their number; values in the table replace those in the store."""
