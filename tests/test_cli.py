@@ -659,7 +659,11 @@ BAD = {
     ("recommend", "sample", "--user", "42", "--years", "1999-1990"): (
         "--years '1999-1990': expected the earlier year first."
     ),
-    ("recommend", "sample", "--user", "42", "--exclude", "Fargo"): "--exclude 'Fargo': the item ids",
+    ("recommend", "sample", "--user", "42", "--exclude", "Fargo"): (
+        "--exclude 'Fargo': the item ids of this data are whole numbers, such as 1."
+    ),
+    ("recommend", "sample", "--users", "42,ann"): "--users 'ann': the user ids of this data are whole numbers",
+    ("models", "--store", "mysql://me:secret@host/x"): "--store 'host/x': expected sqlite:///path/to/store.db or ",
     ("recommend", "sample", "--rate", "Fargo"): "--rate 'Fargo': expected item=rating, such as 50=5 or 'Fargo=4'.",
     ("recommend", "sample", "--rate", "=5"): "--rate '=5': expected item=rating",
     ("recommend", "sample", "--rate", "Fargo=good"): "--rate 'Fargo=good': expected item=rating",

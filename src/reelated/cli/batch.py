@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from reelated.atomic import atomic_write
+from reelated.cli.shared_options import as_id
 from reelated.cli.show import print_table
 from reelated.data.files import find_files
 from reelated.data.table_reader import read_table
@@ -64,7 +65,7 @@ def as_users(rec: Recommender, text: str) -> list[Any]:
     users = _users_of_file(text) if Path(text).is_file() else split_list(text)
     if not users:
         raise InputError(f"--users {shorten(text)}: expected ids such as 1,2,3, or a file with them.")
-    return [rec.user_ids.parse(user) for user in dict.fromkeys(users)]
+    return [as_id(rec.user_ids, user, "users") for user in dict.fromkeys(users)]
 
 
 def _users_of_file(path: str) -> list[str]:

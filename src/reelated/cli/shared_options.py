@@ -16,6 +16,7 @@ from reelated.errors import InputError, UnknownId, shorten
 from reelated.formatting import split_list
 
 if TYPE_CHECKING:
+    from reelated.ratings import Ids
     from reelated.recommender import Recommender
 
 Source = Annotated[
@@ -314,7 +315,7 @@ def as_filters(rec: "Recommender", genres: str | None, years: str | None, exclud
     """Parse the filters of a list."""
     from reelated.recommender.catalogue import parse_years
 
-    wanted, excluded = split_list(genres), [rec.item_ids.parse(text) for text in split_list(exclude)]
+    wanted, excluded = split_list(genres), [as_id(rec.item_ids, text, "exclude") for text in split_list(exclude)]
     if hint := rec.catalogue_.genres_hint(wanted) if wanted else "":
         print_note(f"--genres: {hint}")
     return {"genres": wanted or None, "years": parse_years(years), "exclude": excluded or None}
@@ -331,8 +332,14 @@ def as_user(rec: "Recommender", text: str | None) -> Any:
     """Parse a user id as the type of the ids in the data."""
     if text is None or rec.ratings_ is None:  # the recommender raises a better error
         return text
-    user_id = rec.user_ids.parse(text)
-    if isinstance(user_id, str) and rec.user_ids.type_name == "int":
-        example = rec.user_ids[0]
-        raise InputError(f"--user {shorten(text)}: the user ids of this data are whole numbers, such as {example}.")
-    return user_id
+    return as_id(rec.user_ids, text, "user")
+
+
+def as_id(ids: "Ids", text: str, option: str) -> Any:
+    """Parse an id as the type of the ids in the data, or raise `InputError`."""
+    value = ids.parse(text)
+    if type(value).__name__ == ids.type_name:
+        return value
+    raise InputError(
+        f"--{option} {shorten(text)}: the {ids.kind} ids of this data are whole numbers, such as {ids[0]}."
+    )

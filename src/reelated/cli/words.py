@@ -8,7 +8,7 @@ _SETTINGS = {name for model in MODELS.values() for name in model().get_params()}
 _ARGUMENTS = {"source": "SOURCE ", "folder": "DIR ", "name": "NAME ", "text": "TEXT "}
 _SAME = (
     *("by", "columns", "dates", "duplicates", "encoding", "events", "exclude", "feedback", "genres", "highest"),
-    *("invalid", "item-columns", "layout", "map", "max-memory", "n", "protocol", "report", "scale", "years"),
+    *("invalid", "item-columns", "layout", "map", "max-memory", "n", "protocol", "report", "scale", "store", "years"),
 )
 _OPTIONS = {"user_id": "user", "item_id": "item", "item_ids": "item", "ratings": "rate", "path": "output"}
 _OPTIONS |= {option.replace("-", "_"): option for option in _SAME}

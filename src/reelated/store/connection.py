@@ -13,7 +13,7 @@ import platformdirs
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from reelated.errors import InputError, not_installed, shorten
+from reelated.errors import InputError, not_installed
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 MAX_PARAMETERS = 5000  # databases limit the parameters of a statement
@@ -243,7 +243,7 @@ def check_url(url: Any) -> sa.URL:
         parsed = sa.make_url(url)
         driver = DRIVERS[parsed.drivername.split("+")[0]]
     except (sa.exc.ArgumentError, KeyError, AttributeError, ValueError):
-        without_password = shorten(str(url).rpartition("@")[2])
+        without_password = str(url).rpartition("@")[2]
         raise InputError(f"{expected}.", parameter="store", value=without_password) from None
     if driver == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise InputError(f"{expected}.", parameter="store", value=str(url), remedy="A store in memory would be lost.")
