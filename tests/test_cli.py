@@ -345,6 +345,15 @@ def test_a_table_of_one_rating_is_counted_in_the_singular_and_has_no_empty_colum
         assert "genres" not in result.stdout
 
 
+def test_check_words_an_error_of_the_table_of_items_for_the_terminal(tmp_path, table):
+    (tmp_path / "twice.csv").write_text("item_id,title\nm1,One\nm1,Uno\n")
+    command = ["check", str(table / "ratings.csv"), "--items", str(tmp_path / "twice.csv")]
+    shown = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+    assert shown.exit_code == 1
+    assert "item_id='m1' occurs more than once in the table of items." in shown.stdout
+    assert "drop such rows with --invalid drop." in shown.stdout
+
+
 def test_the_next_command_can_be_copied_to_a_shell(tmp_path):
     (tmp_path / "two.csv").write_text("user,item,rating\nann b,alien,4\nann b,up,3\nben,up,4\n")
     shown = run("fit", tmp_path / "two.csv", "-o", tmp_path / "my model").stdout

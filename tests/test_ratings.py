@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+import reelated
 from reelated.errors import DataWarning, InputError, InputTypeError, UnknownId
 from reelated.ratings import NO_TIME, Dataset, Ids, Ratings, Scale
 from reelated.ratings.columns import named, plain
@@ -201,6 +202,18 @@ def test_all_table_types_give_the_same_ratings(form):
     assert data.ratings.to_polars().schema == {"user_id": pl.Int64, "item_id": pl.Int64, "rating": pl.Float32}
     assert data.ratings.matrix.toarray().tolist() == [[4, 5], [0, 3]]
     assert data.notes == ()
+
+
+@pytest.mark.parametrize("empty", [[], (), np.zeros((0, 3)), {}])
+def test_an_empty_table_of_any_type_is_an_error_that_says_so(empty):
+    with pytest.raises(InputError, match="holds no rows"):
+        reelated.read(empty)
+
+
+@pytest.mark.parametrize("array", [np.array(5), np.zeros((2, 2, 2))])
+def test_an_array_that_is_no_table_is_an_error(array):
+    with pytest.raises(InputTypeError, match="expected a polars or pandas DataFrame"):
+        reelated.read(array)
 
 
 def test_a_list_of_ratings_may_mix_integers_and_floats():

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+import zipfile
 from datetime import UTC, datetime
 
 import numpy as np
@@ -240,6 +241,24 @@ def test_a_table_of_rejected_rows_is_not_called_empty(tmp_path):
     report = validate(write(tmp_path, "user;item;rating\n1;10;good\n2;10;bad\n"))
     assert "No row of ratings.csv can be used." in issue_of(report, "unreadable").message
     assert "holds no rows" in issue_of(validate(write(tmp_path, "user,item,rating\n")), "unreadable").message
+
+
+def test_the_reason_is_given_if_no_row_can_be_used(tmp_path):
+    path = write(tmp_path, f"user,item,rating\n1,{'x' * 2000},4\n")
+    assert "expected an id of at most 1,000 characters" in issue_of(validate(path), "unreadable_field").example
+    with pytest.raises(InputError, match=r"No row of ratings\.csv can be used\. The first is line 2: item_id='xx"):
+        reelated.read(path, invalid="drop")
+
+
+def test_a_report_on_the_current_folder_has_its_name(tmp_path, monkeypatch):
+    write(tmp_path, "user,item\n")
+    monkeypatch.chdir(tmp_path)
+    assert repr(validate(".")).startswith(f"{tmp_path.name}: not usable\n")
+
+
+def test_an_empty_zip_is_called_so(tmp_path):
+    zipfile.ZipFile(tmp_path / "a.zip", "w").close()
+    assert "a.zip is an empty zip." in issue_of(validate(tmp_path / "a.zip"), "unreadable").message
 
 
 def test_times_before_1990_and_after_next_year_are_reported():

@@ -77,13 +77,13 @@ class ValidationContext:
                 known[kind] = as_ids(table[name], kind[:-1]).drop_nulls().alias(name)
         return known
 
-    def mismatch(self, kind: str) -> str:
-        """Return why the table of items or users does not fit the ratings; empty if it fits."""
+    def mismatch(self, kind: str) -> InputError | None:
+        """Return why the table of items or users does not fit the ratings, or None."""
         try:
             self.tables.check(kind)
         except InputError as error:
-            return str(error)
-        return ""
+            return error.replace(where="")
+        return None
 
     def issue(
         self, code: str, severity: Severity, rows: pl.DataFrame, message: str, action: str, count: int | None = None

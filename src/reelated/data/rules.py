@@ -232,9 +232,8 @@ def side_table_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
     if context.valid.is_empty():
         return
     for kind in ("items", "users"):
-        if kind in context.tables.side_tables and (reason := context.mismatch(kind)):
-            message = reason.removeprefix("ratings: ")
-            yield ValidationIssue(f"unreadable_{kind}", "error", 1, message, "stops here.")
+        if kind in context.tables.side_tables and (error := context.mismatch(kind)):
+            yield ValidationIssue(f"unreadable_{kind}", "error", 1, str(error), "stops here.", error=error)
     for kind, ids in context.known_ids.items():
         yield from _unmatched_ids(kind[:-1], ids, context.valid[f"{kind[:-1]}_id"])
 

@@ -98,10 +98,10 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
         spec = spec._replace(required=tuple(name for name in spec.required if name != "rating"))
     inner = spec._replace(required=()) if wide else spec
     table, rejected, notes = read_text(text, layout, columns, inner)
-    if not rejected or spec.options.invalid == "drop":
-        _check_rows(label, table, rejected)
-    elif table.is_empty():
+    if table.is_empty() and rejected:
         _report(label, rejected, spec)
+        raise _no_usable_row(label, rejected, spec)
+    _check_rows(label, table)
     if wide:
         _report(label, rejected, spec)
         with prefix_errors(label):
@@ -145,7 +145,7 @@ def _with_required(spec: ColumnSpec, layout: TextLayout, rows: list[list[str]]) 
 def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
     """Read the wanted columns of a frame; return them with notes."""
     notes: list[str] = []
-    _check_rows(label, frame, [])
+    _check_rows(label, frame)
     with prefix_errors(label):
         if not spec.is_ratings:
             return named(frame, spec.aliases, spec.columns, spec.required), notes
@@ -209,7 +209,7 @@ def _as_ratings(
         masks = [mask for mask in (ratings.unreadable if ratings.faults else None, left_out) if mask is not None]
         result = result.filter(~masks[0] if len(masks) == 1 else ~(masks[0] | masks[1]))
     if result.is_empty() and rejected:
-        raise InputError(f"No row of {label} can be used.")
+        raise _no_usable_row(label, rejected, spec)
     return result, notes
 
 
@@ -241,18 +241,26 @@ def _report(label: str, rejected: list[RejectedRow], spec: ColumnSpec, remedy: s
     """Raise `InputError` for the first rejected row, or return a note with their number; a trace records them."""
     if not rejected:
         return []
-    rejected = sorted(rejected, key=lambda row: row.line)
-    first = rejected[0]
-    fault = f"line {first.line}: {first.reason}" if first.line else first.reason
+    first, fault = _first_fault(rejected)
     if spec.options.invalid == "error":
         if first.code != "unreadable_field" or "expected an id" in first.reason:
             remedy = Advice.DROP_LINES
         raise InputError(f"{label}, {fault}.", remedy=remedy)
     if spec.trace:
-        spec.trace.rejected.extend(rejected)
+        spec.trace.rejected.extend(sorted(rejected, key=lambda row: row.line))
         return []
     n_lines = sum(row.n_lines for row in rejected)
     return [f"dropped {plural(n_lines, 'bad line' if first.line else 'bad row')}, the first is {fault}"]
+
+
+def _first_fault(rejected: list[RejectedRow]) -> tuple[RejectedRow, str]:
+    first = min(rejected, key=lambda row: row.line)
+    return first, f"line {first.line}: {first.reason}" if first.line else first.reason
+
+
+def _no_usable_row(label: str, rejected: list[RejectedRow], spec: ColumnSpec) -> InputError:
+    reason = "" if spec.trace else f" The first is {_first_fault(rejected)[1]}."  # a trace has all reasons
+    return InputError(f"No row of {label} can be used.{reason}")
 
 
 def _read_rows(
@@ -265,9 +273,7 @@ def _read_rows(
     return table, notes + more + dropped + conversions
 
 
-def _check_rows(label: str, table: pl.DataFrame, rejected: list[RejectedRow]) -> None:
-    if table.is_empty() and rejected:
-        raise InputError(f"No row of {label} can be used.")
+def _check_rows(label: str, table: pl.DataFrame) -> None:
     if table.is_empty():
         raise InputError(f"{label} holds no rows. Expected one for each rating.")
 

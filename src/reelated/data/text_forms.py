@@ -29,7 +29,7 @@ _BINARY = {
     b"%%MatrixMarket matrix array": "a dense Matrix Market file, which read(scipy.io.mmread(path)) reads in Python",
     b"$FL2": "an SPSS file, which read(pandas.read_spss(path)) reads in Python", b"MATLAB 5": "a MATLAB file",
     b"---\n": "a YAML document", b"- ": "a YAML document",
-    b"\x04\x22M\x18": "an LZ4 file",
+    b"\x04\x22M\x18": "an LZ4 file", b"PK\x05\x06": "an empty zip",
     b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7-Zip archive", b"Obj\x01": "an Avro file", b"ORC": "an ORC file",
 }  # fmt: skip
 _HEAD_BYTES = 65536

@@ -101,7 +101,7 @@ def _unreadable_report(
     source: Any, name: str | None, error: InputError, collector: ErrorCollector, invalid: str
 ) -> ValidationReport:
     """Return the report of a source without a readable ratings table."""
-    file_name = Path(source).name if isinstance(source, (str, os.PathLike)) else "ratings"
+    file_name = Path(source).absolute().name if isinstance(source, (str, os.PathLike)) else "ratings"
     trace = collector.trace("ratings")
     code = "mixed_types" if isinstance(error, InputTypeError) else "unreadable"
     fatal = ValidationIssue(code, "error", 1, str(error), "stops here.", file=trace.label or None, error=error)

@@ -107,8 +107,8 @@ def _python_columns(frame: Any, what: str) -> list[tuple[str, Any]]:
         return [(str(name), values) for name, values in frame.items()]
     if isinstance(frame, np.ndarray) and frame.dtype.names:
         return [(name, frame[name]) for name in frame.dtype.names]
-    if isinstance(frame, (list, tuple, np.ndarray)) and len(frame):
-        return from_records(what, list(frame))
+    if isinstance(frame, (list, tuple)) or (isinstance(frame, np.ndarray) and frame.ndim in (1, 2)):
+        return from_records(what, list(frame)) if len(frame) else []
     raise InputTypeError(
         f"expected a polars or pandas DataFrame, an Arrow table, a mapping of columns, a list of tuples or dicts, or a "
         f"sparse matrix, not {type(frame).__name__}.",
