@@ -468,6 +468,31 @@ def test_any_number_of_threads_gives_the_same_ratings(tmp_path):
     assert one == pytest.approx(two, abs=1e-5)
 
 
+FIRST_FIT_SCRIPT = """
+import scipy.sparse as sp
+from threadpoolctl import threadpool_info
+from reelated import BPMF
+from reelated.models import bpmf
+
+def spy(*args):
+    result = features(*args)
+    print(*[library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"])
+    return result
+
+features, bpmf.implicit_features = bpmf.implicit_features, spy
+BPMF(n_factors=4, n_samples=20, n_warmup=10).fit(sp.load_npz("X.npz"))
+"""
+
+
+def test_the_first_fit_of_a_process_runs_blas_in_one_thread(tmp_path):
+    sp.save_npz(tmp_path / "X.npz", world()[0])
+    threads = subprocess.run(
+        [sys.executable, "-c", FIRST_FIT_SCRIPT], env=os.environ | {"OPENBLAS_NUM_THREADS": "2"}, cwd=tmp_path,
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert set(threads) == {"1"}
+
+
 # ------------------------------------------------------------------------------------------------------ in names
 ITEMS = {"item_id": range(14), "title": [f"Item {i}" for i in range(14)], "genres": ["Drama", "Comedy"] * 7}
 

@@ -152,6 +152,8 @@ class BPMF(RowRater):
         TooLarge
             The fit may need more than `max_memory`.
         """
+        # SciPy has a BLAS of its own, and a limit of threads applies only to libraries that are loaded before it is set
+        import scipy.linalg  # noqa: F401
         from threadpoolctl import threadpool_limits
 
         params = self._sampler_params()
