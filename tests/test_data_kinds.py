@@ -739,6 +739,13 @@ def test_archives_within_a_folder_or_an_archive_are_read(tmp_path, files):
     assert fingerprint(tmp_path)
 
 
+def test_a_catalogue_without_any_id_of_the_ratings_is_reported(tmp_path):
+    put(tmp_path, ratings__csv=RATINGS, movies__csv="movieId,title\n110,The Matrix\n120,Up\n")
+    note = "no id of the table of items is in the ratings, such as 110; the ratings have ids such as 10"
+    assert note in read(tmp_path).notes
+    assert note in read(tmp_path / "ratings.csv", items={"item_id": [110], "title": ["The Matrix"]}).notes
+
+
 def test_a_catalogue_with_a_few_repeated_ids_is_used(tmp_path):
     put(tmp_path, ratings__csv=RATINGS, movies__csv=ITEMS + "10,Other,Drama\n")
     data = read(tmp_path)

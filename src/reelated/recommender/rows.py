@@ -127,8 +127,8 @@ class UserRow:
     n_neighbors_used : int
         As in `ItemRow`.
     adjusted_score : float or None
-        The score minus the usual score of the user, times a factor that grows with `above_user_mean`; None without a
-        ranker.
+        The score minus the usual score of the user, times a factor that grows with the predicted rating before it is
+        clipped to the scale; None without a ranker.
     above_user_mean : float or None
         The predicted rating minus the user's mean rating.
     """
