@@ -250,6 +250,20 @@ def test_the_reason_is_given_if_no_row_can_be_used(tmp_path):
         reelated.read(path, invalid="drop")
 
 
+def test_the_number_of_interactions_is_that_of_read():
+    events = {
+        "user": [1, 1, 2, 3, 3],
+        "item": [10, 20, 20, 30, 30],
+        "event": ["view", "refund", "hide", "view", "view"],
+    }
+    counts = {"user": [1, 1, 2, 2], "item": [10, 10, 10, 20], "quantity": [3, -3, 2, -1]}
+    for table in (events, counts):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)
+            n_ratings = len(reelated.read(table).ratings)
+        assert validate(table).n_ratings == n_ratings < len(table["user"])
+
+
 def test_a_report_on_the_current_folder_has_its_name(tmp_path, monkeypatch):
     write(tmp_path, "user,item\n")
     monkeypatch.chdir(tmp_path)

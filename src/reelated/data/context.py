@@ -12,6 +12,7 @@ from reelated.data.source_tables import SourceTables
 from reelated.errors import InputError, shorten
 from reelated.ratings import Scale
 from reelated.ratings.columns import ITEM_ALIASES, USER_ALIASES, named
+from reelated.ratings.events import summed
 from reelated.ratings.frames import as_polars
 from reelated.ratings.ids import as_ids
 
@@ -65,6 +66,13 @@ class ValidationContext:
     def n_pairs(self) -> int:
         """Number of distinct user–item pairs."""
         return int(self.valid.select(pl.struct(PAIR).n_unique()).item()) if len(self.valid) else 0
+
+    @cached_property
+    def n_ratings(self) -> int:
+        """Number of pairs that `read` keeps: it leaves out pairs whose events have weight 0."""
+        if not self.is_events or (self.valid["rating"] > 0).all():
+            return self.n_pairs
+        return len(summed(self.valid.with_columns(key=pl.struct(PAIR)))[0])
 
     @cached_property
     def known_ids(self) -> dict[str, pl.Series]:

@@ -90,7 +90,7 @@ class ValidationReport:
     n_refused : int
         Number of rows that are not valid ratings.
     n_ratings : int
-        Number of ratings; several ratings of one item by one user count once.
+        Number of ratings; several ratings of one item by one user count once. Pairs of weight 0 do not count.
     n_users, n_items : int
         Numbers of users and items with a rating.
     density : float
