@@ -40,6 +40,14 @@ def test_exported_tables_equal_the_imported_data(url, tmp_path, sample):
     assert "expected a new or empty folder" in run("export", tmp_path / "out", "--store", url, code=1)
 
 
+@pytest.mark.parametrize("command", [("export", "out"), ("forget", "300")])
+def test_a_store_that_does_not_exist_is_neither_exported_nor_searched_for_users(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = run(*command, "--store", f"sqlite:///{tmp_path}/stroe.db", code=1)
+    assert message == f"--store '{tmp_path}/stroe.db': there is no such file. Name an existing store."
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_import_of_one_rating_is_reported_in_the_singular(url, tmp_path):
     (tmp_path / "one.csv").write_text("user_id,item_id,rating\n1,10,5\n")
     run("import", tmp_path / "one.csv", "--store", url)

@@ -114,13 +114,16 @@ def serve(
 
 
 @contextmanager
-def open_store(url: str | None) -> Iterator["Store"]:
+def open_store(url: str | None, *, create: bool = True) -> Iterator["Store"]:
     """Open a store with its schema upgraded; turn an unavailable store into an `InputError`."""
     try:
         from reelated.store import Store, StoreUnavailable
     except ModuleNotFoundError:
         raise not_installed("The service", "web") from None
     store = Store(url)
+    file = Path(store.url.database or "").expanduser()
+    if not create and store.url.get_backend_name() == "sqlite" and not file.exists():
+        raise InputError("there is no such file.", parameter="store", value=file, remedy="Name an existing store.")
     try:
         yield store.upgrade()
     except StoreUnavailable as error:
@@ -231,7 +234,7 @@ def export(
 
     Every other command accepts the tables as SOURCE.
     """
-    with open_store(store) as opened:
+    with open_store(store, create=False) as opened:
         export = opened.export()
     export.write(folder)
     counts = f"{plural(len(export.ratings), 'rating')}, {plural(len(export.items), 'item')}"
@@ -250,7 +253,7 @@ def forget(
 
     The next refit removes every model that was fitted to their ratings.
     """
-    with open_store(store) as opened:
+    with open_store(store, create=False) as opened:
         n_removed = opened.forget(*(opened.parse("user", user) for user in users))
         subject = f"User {users[0]}" if len(users) == 1 else f"{len(set(users))} users"
         say(f"{subject} and {plural(n_removed, 'rating')} are removed from the store.")
