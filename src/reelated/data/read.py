@@ -25,7 +25,7 @@ from reelated.data.text_layout import RATING_SPEC, ColumnSpec, by_position, pref
 from reelated.data.text_parser import ID_COLUMNS
 from reelated.errors import DataWarning, InputError, plural, shorten
 from reelated.parallel import check_not_forked
-from reelated.ratings import Dataset, Feedback, FrameLike, Ratings
+from reelated.ratings import Dataset, Feedback, FrameLike
 from reelated.ratings.columns import named
 from reelated.ratings.dataset import Duplicates, Invalid, TableOptions, dataset_of, item_table
 from reelated.ratings.frames import as_polars
@@ -123,24 +123,22 @@ def read(
             noun=tables.noun if noun is None else noun,
         )
     tables.notes += [f"{issue.message}; see reelated.validate" for issue in suspected]
-    tables.notes += _foreign_tables(tables, data.ratings)
+    tables.notes += _foreign_items(tables, data.ratings.item_ids)
     for note in tables.notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
     notes = (*tables.notes, *data.notes)
     return replace(data, notes=notes, tags=tables.side_tables.get("tags"), verb=tables.verb, events=options.events)
 
 
-def _foreign_tables(tables: SourceTables, ratings: Ratings) -> list[str]:
-    """Return a note on each table of items or users that has no id of the ratings."""
-    notes = []
-    for kind, ids in (("items", ratings.item_ids), ("users", ratings.user_ids)):
-        if kind in tables.side_tables:
-            table = as_polars(tables.side_tables[kind], kind)
-            known = as_ids(table[f"{ids.kind}_id"], ids.kind).drop_nulls()
-            if len(known) and (ids.indices_of(known) < 0).all():
-                example = f"such as {shorten(known[0])}; the ratings have ids such as {shorten(ids[0])}"
-                notes.append(f"no id of the table of {kind} is in the ratings, {example}")
-    return notes
+def _foreign_items(tables: SourceTables, ids: Ids) -> list[str]:
+    """Return a note if the table of items has no id of the ratings."""
+    if "items" not in tables.side_tables:
+        return []
+    known = as_ids(as_polars(tables.side_tables["items"], "items")["item_id"], "item").drop_nulls()
+    if not len(known) or (ids.indices_of(known) >= 0).any():
+        return []
+    example = f"such as {shorten(known[0])}; the ratings have ids such as {shorten(ids[0])}"
+    return [f"no id of the table of items is in the ratings, {example}"]
 
 
 def read_tables(
