@@ -25,13 +25,13 @@ docs:    ## build the documentation site, every warning an error
 dist:    ## build the release in dist/ and check it (DIST="--extras none" for a short check)
 	@$(PYTHON) tools/environment.py release && $(BIN)/python tools/dist.py $(DIST)
 
-lint:    ## check style, types and the order of the rooms
+lint:    ## check style, types and imports
 	@$(PYTHON) tools/environment.py lint && $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
 
 bench:   ## measure speed beside other libraries (hours; installs them under benchmarks/.environments)
 	@$(PYTHON) tools/environment.py test && $(BIN)/python benchmarks/run.py
 
-format:  ## bring the code into its form
+format:  ## format the code
 	@$(PYTHON) tools/environment.py lint && $(BIN)/ruff format && $(BIN)/ruff check --fix
 
 clean:   ## remove the environment and what was built

@@ -258,6 +258,13 @@ def test_demo_shows_three_lists_and_three_further_commands():
         run(*shlex.split(line)[1:])
 
 
+def test_demo_names_the_program_by_its_path_if_it_is_not_found_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "the bin" / "reelated"), "demo"])
+    assert "  'the bin/reelated' recommend sample --rate" in run("demo").stdout
+
+
 def test_sample_writes_a_readable_folder(tmp_path):
     output = run("sample", tmp_path / "mine").stdout
     assert "simulated" in output

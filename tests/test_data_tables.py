@@ -547,6 +547,7 @@ def test_an_item_table_as_a_frame_is_read_like_the_same_file(tmp_path):
         ("Action|Sci-Fi, Fantasy", "Drama|", None),
         ("Action, Sci-Fi", "Drama", "split genres at ',', as in 'Action, Sci-Fi'"),
         ("Action;Sci-Fi", "Drama, slow; ", "split genres at ';', as in 'Action;Sci-Fi'"),
+        ("Action;Sci-Fi;Action;", "Drama", "split genres at ';', as in 'Action;Sci-Fi;Action;'"),
         ("Action / Sci-Fi", "Drama", "split genres at '/', as in 'Action / Sci-Fi'"),
         ('["Action", "Sci-Fi"]', '["Drama"]', "read genres as lists in brackets"),
         ("['Action', 'Sci-Fi']", "[]", "read genres as lists in brackets"),

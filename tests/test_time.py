@@ -58,7 +58,7 @@ def test_the_order_gives_the_ages_if_times_are_incomplete_and_without_both_there
 def test_known_times_are_used_and_missing_ones_are_noted():
     timed, timeless = village(), village().drop("timestamp")
     assert Recommender().fit(timed).notes_ == ()
-    assert Recommender().fit(timeless).notes_ == ("Times are not known for all ratings: all count alike, however old.",)
+    assert Recommender().fit(timeless).notes_ == ("Not all ratings have a time: all count alike, however old.",)
     for made in (Recommender(recency_half_life=None), Recommender(ranker=None)):
         assert made.fit(timeless).notes_ == ()
     assert Recommender().fit(timeless).recommend(110) == Recommender(recency_half_life=None).fit(timed).recommend(110)

@@ -3,7 +3,10 @@
 A command imports its package when it runs: importing all packages takes longer than most commands.
 """
 
+import os
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,10 +61,12 @@ def demo() -> None:
     out.print()
     print_answers(rec.similar(item_id), "table")
     out.print("\n[bold]Try next[/]")
+    is_found = Path(sys.argv[0]).stem != "reelated" or shutil.which("reelated")
+    name = "reelated" if is_found else shlex.quote(os.path.relpath(sys.argv[0]))
     for line in (
-        f"reelated explain sample --user 300 --item {shlex.quote(recommended[0].title)}",
-        "reelated recommend sample --rate 'Alien=5' --rate 'Notting Hill=2'",
-        "reelated fetch ml-100k && reelated recommend ml-100k --user 196",
+        f"{name} explain sample --user 300 --item {shlex.quote(recommended[0].title)}",
+        f"{name} recommend sample --rate 'Alien=5' --rate 'Notting Hill=2'",
+        f"{name} fetch ml-100k && {name} recommend ml-100k --user 196",
     ):
         out.print(f"  {line}", markup=False)
 

@@ -114,7 +114,7 @@ def _parse_titles(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _parse_genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
-    """Return lists of genres, empty where unknown; the whole column decides the separator."""
+    """Return lists of different genres, empty where unknown; the whole column decides the separator."""
     notes: list[str] = []
     if not isinstance(column.dtype, pl.List):
         column, notes = _split_genres([html.unescape(cell or "").strip() for cell in column.cast(pl.String)])
@@ -126,7 +126,8 @@ def _parse_genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
         raise InputError(f"genres is a column of type {column.dtype}: expected text or lists of text.")
     genre = pl.element().str.strip_chars()
     is_genre = genre.is_not_null() & ~genre.str.to_lowercase().is_in(NO_GENRE)
-    return column.cast(pl.List(pl.String)).fill_null([]).list.eval(genre.filter(is_genre)).alias("genres"), notes
+    different = genre.filter(is_genre).unique(maintain_order=True)
+    return column.cast(pl.List(pl.String)).fill_null([]).list.eval(different).alias("genres"), notes
 
 
 def _split_genres(cells: list[str]) -> tuple[pl.Series, list[str]]:

@@ -43,7 +43,7 @@ EVENT_DROPOUT = 0.7
 EVENT_MIN_WEIGHT = 0.75
 """`min_weight` of the default ranker for events whose weights differ: the weights count little, because likes ranked
 better than logarithms of counts on two sets (docs/not-movies.md)."""
-NO_TIMES = "Times are not known for all ratings: all count alike, however old."
+NO_TIMES = "Not all ratings have a time: all count alike, however old."
 
 
 def fit_models(rec: State, data: Dataset, progress: Progress | None) -> tuple[Models, Catalogue, Ratings]:
