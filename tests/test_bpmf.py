@@ -195,7 +195,7 @@ def test_explanations_add_up_and_their_weights_equal_the_formula():
         assert told.similarities == pytest.approx(naive.conditional(table[u], i, learned(model))[2], abs=1e-5)
         clipped += abs(told.clip) > 1e-5
     assert clipped
-    with pytest.raises(InputError, match="X of 2 rows: expected the one row"):
+    with pytest.raises(InputError, match="X of 2 rows: expected a single row"):
         model.explain_pair(X[:2], 0)
 
 

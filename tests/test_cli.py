@@ -361,7 +361,7 @@ def test_check_words_an_error_of_the_table_of_items_for_the_terminal(tmp_path, t
     assert "drop such rows with --invalid drop." in shown.stdout
 
 
-def test_the_next_command_can_be_copied_to_a_shell(tmp_path):
+def test_the_next_command_can_be_copied_to_a_shell(tmp_path):  # however long it is
     (tmp_path / "two.csv").write_text("user,item,rating\nann b,alien,4\nann b,up,3\nben,up,4\n")
     shown = run("fit", tmp_path / "two.csv", "-o", tmp_path / "my model").stdout
     assert f"Next: reelated recommend '{tmp_path / 'my model'}' --user 'ann b'\n" in shown

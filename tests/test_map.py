@@ -419,7 +419,7 @@ def test_an_invalid_output_path_is_reported_before_reading_data(tmp_path):
 
 def test_without_opentsne_the_message_says_how_to_install_it(rec, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openTSNE", None)
-    message = "openTSNE is not installed. In a copy of the repository: pip install '.[map]'"
+    message = "openTSNE is not installed. In a copy of the repository: pip install '.[map]', or: pip install openTSNE"
     assert run("no such source", "-o", tmp_path / "a.svg", code=1) == message
     with pytest.raises(InputError) as caught:
         ItemMap.of(rec)

@@ -388,7 +388,8 @@ def test_a_model_without_ratings_names_the_remedy(rec, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_matplotlib_it_says_how_to_install_it(rec, kind, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    message = "matplotlib is not installed. In a copy of the repository: pip install '.[plot]'"
+    remedy = "In a copy of the repository: pip install '.[plot]', or: pip install matplotlib"
+    message = f"matplotlib is not installed. {remedy}"
     with pytest.raises(InputError) as caught:
         kinds(rec)[kind]()
     assert str(caught.value) == message

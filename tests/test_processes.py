@@ -29,7 +29,7 @@ def forked(work):
     try:
         work()
     except reelated.InputError as error:
-        os._exit(7 if "was forked from" in str(error) else 8)
+        os._exit(7 if "was forked after" in str(error) else 8)
     except BaseException:
         os._exit(9)
     os._exit(0)

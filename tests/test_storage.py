@@ -483,4 +483,4 @@ def test_a_model_without_ratings_quotes_no_row(tmp_path, reloaded):
         rec = reelated.Recommender.load(rec.save(tmp_path / "with"))
     folder = rec.save(tmp_path / "without", ratings=False)
     assert not any(b"zoe-the-private" in file.read_bytes() for file in folder.iterdir())
-    assert reelated.Recommender.load(folder).notes_ == tuple(note for note in rec.notes_ if "Times" in note)
+    assert reelated.Recommender.load(folder).notes_ == tuple(note for note in rec.notes_ if "have a time" in note)

@@ -277,7 +277,7 @@ def _highest_rating(rec: "Recommender") -> str:
 
 def _print_next(*arguments: object) -> None:
     """Print a command that can be copied to a shell."""
-    console().print(f"Next: reelated recommend {shlex.join(map(str, arguments))}", markup=False)
+    console().print(f"Next: reelated recommend {shlex.join(map(str, arguments))}", markup=False, soft_wrap=True)
 
 
 def _fit_on_cluster(source: str, options: Options, output: Path | None, engine: str) -> None:
