@@ -212,8 +212,10 @@ def part_large(spark: Any, folder: Path) -> dict[str, Any]:
     return found | {"ratio": round(found["100m"] / found["20m"], 2)}
 
 
-PARTS = {"fit": part_fit, "alone": part_alone, "shuffle": part_shuffle, "lists": part_lists, "join": part_join}
-PARTS["large"] = part_large
+PARTS = {
+    "fit": part_fit, "alone": part_alone, "shuffle": part_shuffle, "lists": part_lists, "join": part_join,
+    "large": part_large,
+}  # fmt: skip
 
 
 def main(names: list[str]) -> None:

@@ -62,19 +62,22 @@ class Kernel(Deferred):
 
     def __call__(self, *args: Any) -> Any:
         """Call the machine code for arguments of these kinds without the GIL; the first call loads or compiles it."""
-        values: list[float] = []
-        kinds = kinds_of(args, values)
-        entry = self.entries.get(kinds) or self._prepare(kinds, values)
-        return entry.nogil(entry.pack(*values))
+        entry, block = self._packed(args)
+        return entry.nogil(block)
 
     def brief(self, *args: Any) -> Any:
         """Call it with the GIL, for some microseconds: a thread that releases the GIL may wait for it longer."""
+        entry, block = self._packed(args)
+        return entry.brief(block)
+
+    def _packed(self, args: tuple[Any, ...]) -> tuple[Entry, bytes]:
+        """Return the machine code for arguments of these kinds, and their numbers in one block."""
         values: list[float] = []
         kinds = kinds_of(args, values)
         entry = self.entries.get(kinds) or self._prepare(kinds, values)
-        return entry.brief(entry.pack(*values))
+        return entry, entry.pack(*values)
 
-    def _prepare(self, kinds: tuple[Any, ...], values: list[float]) -> "Entry":
+    def _prepare(self, kinds: tuple[Any, ...], values: list[float]) -> Entry:
         """Load or compile the machine code for the given kinds of arguments."""
         with _lock:
             if kinds not in self.entries:
