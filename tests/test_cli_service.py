@@ -31,7 +31,7 @@ def test_exported_tables_equal_the_imported_data(url, tmp_path, sample):
         "49,653 ratings by 600 users of 490 movies are in the store" in run("import", "sample", "--store", url).stdout
     )
     assert "were imported already" in run("import", "sample", "--store", url).stdout
-    assert "49,653 ratings, 490 items, 600 users" in run("export", tmp_path / "out", "--store", url).stdout
+    assert "49,653 ratings, 490 movies, 600 users" in run("export", tmp_path / "out", "--store", url).stdout
     back = reelated.read(tmp_path / "out", scale=(1, 5, 1))
     assert back.ratings.to_polars().equals(sample.ratings.to_polars())
     assert back.items.select("item_id", "title", "year", "genres").equals(
@@ -40,12 +40,31 @@ def test_exported_tables_equal_the_imported_data(url, tmp_path, sample):
     assert "expected a new or empty folder" in run("export", tmp_path / "out", "--store", url, code=1)
 
 
-@pytest.mark.parametrize("command", [("export", "out"), ("forget", "300")])
-def test_a_store_that_does_not_exist_is_neither_exported_nor_searched_for_users(command, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "command", [("export", "out"), ("forget", "300"), ("models",), ("refit",), ("store", "scale")]
+)
+def test_a_command_that_needs_ratings_creates_no_store(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = run(*command, "--store", f"sqlite:///{tmp_path}/stroe.db", code=1)
     assert message == f"--store '{tmp_path}/stroe.db': there is no such file. Name an existing store."
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--items-only",)])
+def test_an_import_that_cannot_be_read_creates_no_store(options, tmp_path):
+    (tmp_path / "bad.csv").write_text("nothing\n1\n")
+    run("import", tmp_path / "bad.csv", "--store", f"sqlite:///{tmp_path}/new.db", *options, code=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
+
+
+def test_an_invalid_store_is_refused_before_the_source_is_read(tmp_path):
+    assert run("import", tmp_path / "missing.csv", "--store", "oracle://x", code=1).startswith("--store 'oracle://x'")
+
+
+def test_an_import_into_the_default_store_says_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.delenv("REELATED_STORE")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert run("import", "sample").stdout.endswith(f"The store is sqlite:///{tmp_path}/reelated/store.db.\n")
 
 
 def test_an_import_of_one_rating_is_reported_in_the_singular(url, tmp_path):
@@ -175,6 +194,7 @@ def test_forget_of_several_users_and_a_later_refit(url, tmp_path, stored_sample)
 
 
 def test_a_refit_without_ratings_is_an_error(url):
+    Store(url).upgrade().close()
     assert "The store holds no ratings yet" in run("refit", "--store", url, code=1)
 
 

@@ -195,6 +195,7 @@ FAULTS = {
     "all fields empty": (",,,\n", r"line 4: no user_id"),
     "a word for a rating": ("1,10,good,5\n", r"line 4: rating='good', expected a finite number, in '1,10,good,5'"),
     "an infinite rating": ("1,10,inf,5\n", r"line 4: rating='inf', expected a finite number"),
+    "a rating beyond float32": ("1,10,1e39,5\n", r"line 4: rating='1e39', expected a finite number"),
     "no number for a rating": ("1,10,nan,5\n", r"line 4: rating='nan'"),
     "a word for a time": ("1,10,4,noon\n", r"line 4: timestamp='noon', expected a finite number"),
     "a NUL": ("1\0,10,4,5\n", r"NUL"),

@@ -101,6 +101,14 @@ def test_invalid_rows_are_warnings_with_invalid_drop(tmp_path):
     assert issue_of(report, "off_scale").action == "drops them."
 
 
+def test_the_report_has_the_noun_of_the_data():
+    table = {"user": [1, 1, 2], "item": [10, 20, 20], "stars": [4, 5, 3]}
+    assert " of 490 movies: " in str(validate("sample"))
+    assert " of 2 books: " in str(validate(table, noun="book"))
+    with pytest.raises(InputError, match="noun"):
+        validate(table, noun="")
+
+
 def test_rejects_hold_the_original_text(tmp_path):
     rejects = validate(write(tmp_path, BAD), scale=(1, 5, 1)).rejects
     assert rejects["line"].to_list() == [3, 4, 8, 6]

@@ -6,7 +6,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -90,7 +90,7 @@ def serve(
     Each rating is stored durably and counts in the next list.
     """
     with ExitStack() as stack:
-        with open_store(store) as opened:
+        with open_store(store, create=True) as opened:
             import logging.config
 
             from reelated.web import ServiceOptions
@@ -113,17 +113,24 @@ def serve(
         run(options, bound, workers=workers, say=partial(announce, opens=open_))
 
 
-@contextmanager
-def open_store(url: str | None, *, create: bool = True) -> Iterator["Store"]:
-    """Open a store with its schema upgraded; turn an unavailable store into an `InputError`."""
+def open_store(url: str | None, *, create: bool = False) -> AbstractContextManager["Store"]:
+    """Check the address of a store, and return the context that opens it; a new file only with `create`."""
     try:
-        from reelated.store import Store, StoreUnavailable
+        from reelated.store import Store
     except ModuleNotFoundError:
         raise not_installed("The service", "web") from None
     store = Store(url)
     file = Path(store.url.database or "").expanduser()
     if not create and store.url.get_backend_name() == "sqlite" and not file.exists():
         raise InputError("there is no such file.", parameter="store", value=file, remedy="Name an existing store.")
+    return _upgraded(store)
+
+
+@contextmanager
+def _upgraded(store: "Store") -> Iterator["Store"]:
+    """Open a store with its schema upgraded; turn an unavailable store into an `InputError`."""
+    from reelated.store import StoreUnavailable
+
     try:
         yield store.upgrade()
     except StoreUnavailable as error:
@@ -138,20 +145,22 @@ def versions_of(store: "Store", models: Path | None) -> "Versions":
     return Versions(models or models_folder(store))
 
 
-def import_source(store: "Store", source: str, options: Options) -> None:
-    """Import a source with a progress bar, and print the report."""
+def import_source(opening: AbstractContextManager["Store"], source: str, options: Options) -> None:
+    """Read a source, then open the store and import it, with a progress bar; print the report."""
     from reelated.data import fingerprint
+    from reelated.store import is_export, read_export
 
     # The key identifies this import: an interrupted one with the same key is resumed.
     extras = [fingerprint(options.reading[name]) for name in ("items", "users") if name in options.reading]
     key = " ".join([fingerprint(source), repr(sorted(options.reading.items())), *extras])
-    from reelated.store import is_export, read_export
-
+    export = read_export(source) if is_export(source) and options == Options() else None
     with working("Importing") as progress:
-        if is_export(source) and options == Options():
-            report = store.import_export(read_export(source), key, progress=progress)
-        else:
-            report = store.import_data(read_source(source, options), key, progress=progress)
+        read = None if export is not None else read_source(source, options)
+        with opening as store:
+            if export is not None:
+                report = store.import_export(export, key, progress=progress)
+            else:
+                report = store.import_data(read, key, progress=progress)
     console().print(str(report), markup=False)
 
 
@@ -170,18 +179,19 @@ def import_(
 
     An interrupted import resumes where it stopped.
     """
-    if items_only:
-        return _import_items(source, options, store)
-    if rejects is not None:
+    opening = open_store(store, create=True)
+    if rejects is not None and not items_only:
         from reelated.cli.batch import write_rejects
 
         write_rejects(check_source(source, options).rejects, source, rejects)
-    with open_store(store) as opened:
-        import_source(opened, source, options)
-    return None
+    (_import_items if items_only else import_source)(opening, source, options)
+    if store is None:
+        from reelated.store import default_url
+
+        say(f"The store is {default_url()}.")
 
 
-def _import_items(source: str, options: Options, store: str | None) -> None:
+def _import_items(opening: AbstractContextManager["Store"], source: str, options: Options) -> None:
     """Import a table of items, and print how many there are."""
     from reelated.data import read_items
 
@@ -192,8 +202,8 @@ def _import_items(source: str, options: Options, store: str | None) -> None:
         table = read_items(source, **reading)
     for warning in caught:
         print_note(str(warning.message))
-    with open_store(store) as opened:
-        n_items = opened.import_items(table, noun=options.reading.get("noun", "item"))
+    with opening as store:
+        n_items = store.import_items(table, noun=options.reading.get("noun", "item"))
     verb = "is" if n_items == 1 else "are"
     console().print(f"{plural(n_items, 'item')} of {source} {verb} in the store.", markup=False)
 
@@ -218,7 +228,7 @@ def scale(
 ) -> None:
     """Show or set the rating scale of the store."""
     new_scale = as_scale(scale)
-    with open_store(store) as opened:
+    with open_store(store, create=new_scale is not None) as opened:
         if new_scale is not None:
             opened.set_scale(*new_scale)
         about = opened.about()
@@ -234,10 +244,10 @@ def export(
 
     Every other command accepts the tables as SOURCE.
     """
-    with open_store(store, create=False) as opened:
+    with open_store(store) as opened:
         export = opened.export()
     export.write(folder)
-    counts = f"{plural(len(export.ratings), 'rating')}, {plural(len(export.items), 'item')}"
+    counts = f"{plural(len(export.ratings), 'rating')}, {plural(len(export.items), export.info.noun)}"
     console().print(f"{counts}, {plural(len(export.users), 'user')} written to {folder}.", markup=False)
 
 
@@ -253,7 +263,7 @@ def forget(
 
     The next refit removes every model that was fitted to their ratings.
     """
-    with open_store(store, create=False) as opened:
+    with open_store(store) as opened:
         n_removed = opened.forget(*(opened.parse("user", user) for user in users))
         subject = f"User {users[0]}" if len(users) == 1 else f"{len(set(users))} users"
         say(f"{subject} and {plural(n_removed, 'rating')} are removed from the store.")
@@ -357,7 +367,7 @@ def prepare(store: "Store", models: Path | None, data: str | None, *, with_visit
     from reelated.refit.refitting import draw_map
 
     if data is not None and store.is_empty():
-        import_source(store, data, Options())
+        import_source(nullcontext(store), data, Options())
     elif data is not None:
         say("The store is not empty: --data is ignored.")
     versions = versions_of(store, models)

@@ -139,7 +139,7 @@ def read_source(source: str, options: Options) -> Dataset:
 
 def check_source(source: str, options: Options) -> ValidationReport:
     """Validate a source of ratings; a saved model is refused."""
-    return _read(reelated.validate, source, {name: value for name, value in options.reading.items() if name != "noun"})
+    return _read(reelated.validate, source, options.reading)
 
 
 def _read(function: Callable[..., Any], source: str, reading: dict[str, Any]) -> Any:

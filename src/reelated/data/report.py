@@ -93,6 +93,8 @@ class ValidationReport:
         Number of ratings; several ratings of one item by one user count once. Pairs of weight 0 do not count.
     n_users, n_items : int
         Numbers of users and items with a rating.
+    noun : str
+        What an item is, for the text of the report: "movie", "book".
     density : float
         Share of all user–item pairs that are rated.
     scale : Scale or None
@@ -121,6 +123,7 @@ class ValidationReport:
     n_ratings: int = 0
     n_users: int = 0
     n_items: int = 0
+    noun: str = "item"
     density: float = 0.0
     scale: Scale | None = None
     kind: str = "ratings"
@@ -164,7 +167,7 @@ class ValidationReport:
             yield f"  {plural(self.n_rows, 'row')}{rejected}"
         if self.histogram:
             word = "rating" if self.scale is not None else "interaction"
-            users_and_items = f"{plural(self.n_users, 'user')} of {plural(self.n_items, 'item')}"
+            users_and_items = f"{plural(self.n_users, 'user')} of {plural(self.n_items, self.noun)}"
             yield f"  {plural(self.n_ratings, word)} by {users_and_items}: {_percent(self.density)} of all pairs"
             yield f"  scale {self.scale}" if self.scale is not None else f"  kind: {self.kind}"
 

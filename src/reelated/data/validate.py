@@ -18,7 +18,7 @@ from reelated.data.rules import invalid_action, rating_issues, side_table_issues
 from reelated.data.source_tables import ErrorCollector
 from reelated.data.text_layout import ParseTrace
 from reelated.data.text_parser import line_numbers
-from reelated.errors import InputError, InputTypeError, check_choice, plural
+from reelated.errors import InputError, InputTypeError, check_choice, check_noun, plural
 from reelated.ratings import Feedback, FrameLike
 from reelated.ratings.dataset import Duplicates, Invalid, check_scale, observed_scale
 
@@ -47,13 +47,14 @@ def validate(
     feedback: Feedback | None = None,
     events: Mapping[str, float] | None = None,
     name: str | None = None,
+    noun: str | None = None,
 ) -> ValidationReport:
     """Validate a source of ratings: list every problem, and what `read` does about each.
 
     Parameters
     ----------
     source, items, users, columns, item_columns, scale, duplicates, invalid, map, encoding, dates, layout, feedback, \
-events, name
+events, name, noun
         As for `read`.
 
     Returns
@@ -77,6 +78,7 @@ events, name
     given = ReadOptions(columns, item_columns, invalid, map, encoding, dates, layout, feedback, events)
     options = check_options(given)
     given_scale = None if scale is None else check_scale(scale)
+    given_noun = None if noun is None else check_noun(noun)
     collector = ErrorCollector(invalid)
     try:
         # "drop" collects every bad line instead of stopping at the first
@@ -87,7 +89,7 @@ events, name
         return _unreadable_report(source, name, error, collector, invalid)
     known_scale = given_scale or (check_scale(tables.scale) if tables.scale else None)
     context = ValidationContext(tables, known_scale, duplicates, invalid, columns or {})
-    return _readable_report(context, name or tables.name, collector)
+    return _readable_report(context, name or tables.name, given_noun or tables.noun, collector)
 
 
 def _source_exists(source: Any) -> bool:
@@ -110,7 +112,9 @@ def _unreadable_report(
     return ValidationReport(name or file_name, False, n_rows, n_rows, issues=issues, rejects=_rejected_lines(collector))
 
 
-def _readable_report(context: ValidationContext, name: str, collector: ErrorCollector) -> ValidationReport:
+def _readable_report(
+    context: ValidationContext, name: str, noun: str, collector: ErrorCollector
+) -> ValidationReport:
     """Return the report of a readable ratings table."""
     valid, trace = context.valid, collector.trace("ratings")
     issues = [
@@ -124,6 +128,7 @@ def _readable_report(context: ValidationContext, name: str, collector: ErrorColl
     values = valid["rating"].to_numpy()
     return ValidationReport(
         name=name,
+        noun=noun,
         usable=all(issue.severity != "error" for issue in issues),
         n_rows=len(context.rows) + len(trace.rejected),
         n_refused=len(context.rows) - len(valid) + len(trace.rejected),

@@ -50,12 +50,12 @@ def as_numbers(column: pl.Series, mapping: RatingMap | None = None) -> Converted
     if mapping is not None:
         numbers, rest = _map(text, numbers, mapping)
     unreadable = numbers.is_null() & rest.is_not_null()
+    values = numbers.cast(pl.Float32).fill_nan(None).alias(column.name)
     if column.dtype == pl.String:
-        unreadable = (unreadable | ~numbers.is_finite()).fill_null(False)
+        unreadable = (unreadable | numbers.is_nan() | values.is_infinite()).fill_null(False)
     # a few words among numbers are errors; many may be a notation
     words = 2 * int(unreadable.sum()) > len(column) and not rest.filter(unreadable).str.contains(r"\d").any()
     remedy = Advice.MAP_WORDS if words else Advice.DROP_ROWS
-    values = numbers.cast(pl.Float32).fill_nan(None).alias(column.name)
     return Converted(values, unreadable, _EXPECTED, remedy, notes)
 
 
