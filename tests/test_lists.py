@@ -50,6 +50,15 @@ def test_grouped_lists_equal_row_by_row_lists_on_many_rows(worth_sorting, monkey
         assert_same(*both_ways(model, X, n))
 
 
+def test_slices_of_one_row_give_the_same_lists(monkeypatch):
+    X = contract.table(30, 12)  # so few items that many rows have fewer than ten left
+    model = ItemKNN(n_neighbors=20).fit(X)
+    expected = model.recommend(X, 10, by="rating")
+    assert len(np.unique(np.diff(expected.indptr))) > 1
+    monkeypatch.setattr(topn, "SLICE", 1e-9)
+    assert_same(expected, model.recommend(X, 10, by="rating"))
+
+
 def test_rows_affected_by_rounding_are_computed_row_by_row(monkeypatch):
     R = np.full((40, 60), np.nan)
     R[:20, :50] = 4.0  # fifty items that nobody could tell apart: the tenth best is as good as the eleventh

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.kernel import njit_nogil
+from reelated._kernels.kernel import njit_nogil, njit_reading
 from reelated._kernels.simd import lowest_bit
 
 
@@ -23,18 +23,11 @@ def check_csr(indptr, indices, data, n_columns):
     """
     # SciPy omits these checks, and the kernels check no bounds
     check = _check_csr.brief if len(indptr) == 2 else _check_csr
-    flags = check(*map(_read_only, (indptr, indices, data)), n_columns)
+    flags = check(indptr, indices, data, n_columns)
     return flags & 1 > 0, flags & 2 > 0, flags & 4 > 0
 
 
-def _read_only(array):
-    """Return a read-only view, so that one specialisation of a kernel takes both writable and memory-mapped arrays."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-@njit_nogil
+@njit_reading
 def _check_csr(indptr, indices, data, n_columns):
     n_entries, ascending, finite = len(indices), True, True
     if indptr[0] != 0 or len(data) < n_entries:

@@ -30,6 +30,8 @@ LAYOUTS = {
     for writeable in (0, 0x400)
 }
 """The flags of an array (`ndarray.flags.num`) → its layout for numba: C, F or any; unaligned; read-only."""
+WRITABLE, LAYOUT = 0x400, 0x503
+"""The flag of an array that may be written to, and the mask of all flags that the machine code depends on."""
 _lock = RLock()
 _compile_listeners: list[Callable[[], None]] = []
 
@@ -55,8 +57,9 @@ class Kernel(Deferred):
     It allocates no arrays: its caller passes those that it writes to. No index is negative.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], flags: int = LAYOUT) -> None:
         super().__init__(lambda: _compiling().function_type(function))
+        self.flags = flags
         self.py_func, self.name = function, f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         self.entries: dict[tuple[Any, ...], Entry] = {}
 
@@ -73,7 +76,7 @@ class Kernel(Deferred):
     def _packed(self, args: tuple[Any, ...]) -> tuple[Entry, bytes]:
         """Return the machine code for arguments of these kinds, and their numbers in one block."""
         values: list[float] = []
-        kinds = kinds_of(args, values)
+        kinds = kinds_of(args, values, self.flags)
         entry = self.entries.get(kinds) or self._prepare(kinds, values)
         return entry, entry.pack(*values)
 
@@ -100,6 +103,11 @@ class Kernel(Deferred):
 def njit_nogil(function: Callable[..., Any]) -> Kernel:
     """Turn a function into a kernel."""
     return Kernel(function)
+
+
+def njit_reading(function: Callable[..., Any]) -> Kernel:
+    """Turn a function that writes to no array into a kernel: the same machine code takes memory-mapped arrays."""
+    return Kernel(function, LAYOUT & ~WRITABLE)
 
 
 def operation(define: Callable[..., Any]) -> Deferred:
@@ -131,13 +139,13 @@ class Lazy:
         return getattr(import_module(self._module), name)
 
 
-def kinds_of(args: tuple[Any, ...], values: list[float]) -> tuple[Any, ...]:
+def kinds_of(args: tuple[Any, ...], values: list[float], flags: int = LAYOUT) -> tuple[Any, ...]:
     """Return the types that the machine code depends on, and append its arguments as numbers (arrays by address)."""
     kinds: list[Any] = []
     for arg in args:
         cls = type(arg)
-        if isinstance(arg, np.ndarray):
-            kinds.append((arg.dtype, arg.ndim, LAYOUTS[arg.flags.num & 0x503]))
+        if cls is np.ndarray or isinstance(arg, np.ndarray):
+            kinds.append((arg.dtype, arg.ndim, LAYOUTS[arg.flags.num & flags]))
             values.append(id(arg))
         elif cls in SCALARS:
             kinds.append(cls)
@@ -148,7 +156,7 @@ def kinds_of(args: tuple[Any, ...], values: list[float]) -> tuple[Any, ...]:
             kinds.append(kind)
             values.extend(numbers)
         elif isinstance(arg, tuple):
-            kinds.append((cls, kinds_of(arg, values)))
+            kinds.append((cls, kinds_of(arg, values, flags)))
         else:
             kinds.append(arg.dtype)
             values.append(arg.item())

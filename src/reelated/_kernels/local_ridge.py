@@ -188,7 +188,7 @@ def multiply_matrix(n, matrix, direction, product):
 # product = columns.T @ (columns @ direction) + rest * direction
 @njit_nogil
 def multiply_ratings(n, system, direction, product):
-    """Multiply the matrix of a system, which is given by ratings, by a vector."""
+    """Multiply a system's matrix by `direction`, from the ratings instead of a stored matrix."""
     indptr, users, values = system.columns
     sums = system.sums
     for u in range(system.n_users[0]):

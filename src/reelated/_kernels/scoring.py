@@ -4,6 +4,7 @@ Every function sums in ascending item index, so that a pair alone gets the same 
 """
 
 import threading
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -79,7 +80,7 @@ class UserWorkspace(NamedTuple):
 
 
 def empty_user_workspace(graph):
-    """Allocate the workspace, without a rated item."""
+    """Allocate the workspace; no item is marked as rated."""
     n_items, dtype = len(graph.by_row.indptr) - 1, graph.by_row.data.dtype
     return UserWorkspace(
         np.empty(n_items), np.empty(n_items, np.int64), np.zeros(n_items, np.bool_), np.empty(n_items, np.int64),
@@ -87,7 +88,30 @@ def empty_user_workspace(graph):
     )  # fmt: skip
 
 
+@shared
+class Lists(NamedTuple):
+    """The lists of rows, with a row's values and all items' scores, which are 0 before and after a kernel."""
+
+    values: np.ndarray
+    scores: np.ndarray
+    lengths: np.ndarray
+    top_items: np.ndarray
+    top_scores: np.ndarray
+
+
 _workspace = threading.local()
+
+
+def _empty_lists(n_rows, n_items, n):
+    """Return `n_rows` empty lists; one row's are overwritten by the thread's next call."""
+    size, lists = -(-n_items // LANES) * LANES, getattr(_workspace, "lists", None)
+    if n_rows != 1 or lists is None or len(lists.scores) != size or lists.top_items.shape[1] != n:
+        values, lengths = np.empty(n_items), np.empty(n_rows, np.int64)
+        lists = Lists(values, np.zeros(size), lengths, np.empty((n_rows, n), np.int32), np.empty((n_rows, n)))
+        if n_rows == 1:
+            _workspace.lists = lists  # allocating them takes longer than using them
+    lists.lengths.fill(0)
+    return lists
 
 
 def _user_workspace(graph):
@@ -166,62 +190,62 @@ def _score_row(items, ratings, graph, item_offset, user_offset, params, values, 
         scores[i] = score_from_sums(sums.numerator[i], sums.weight[i], sums.n_used[i], offset, params)
 
 
-def topn_rows(start, stop, rows, graph, item_offset, user_offset, params, item_mask, keep_seen, n, zeros):
+def topn_rows(start, stop, rows, graph, item_offset, user_offset, params, item_mask, keep_seen, n):
     """Return the top `n` items of rows `start … stop`: lengths, items and scores.
 
-    `item_mask` is True for items that may be listed; empty, it allows all. `zeros` is a workspace with an element for
-    each item, padded to a multiple of eight; it is all zeros before and after.
+    `item_mask` is True for items that may be listed; empty, it allows all.
     """
-    n_rows = stop - start
-    longest = max((rows.indptr[start + 1 : stop + 1] - rows.indptr[start:stop]).tolist(), default=0)
-    lengths, items, scores = np.zeros(n_rows, np.int64), np.empty((n_rows, n), np.int32), np.empty((n_rows, n))
-    values, options = np.empty(longest), (item_mask, keep_seen, n)
+    n_items, ends = len(item_offset), rows.indptr[start : stop + 1].tolist()
+    longest = max((end - begin for begin, end in pairwise(ends)), default=0)
+    lists, options = _empty_lists(stop - start, n_items, n), (item_mask, keep_seen, n)
+    lengths, items, scores = lists[2:]
     if 0 < n <= MAX_INSERTION and not params.rating and longest <= graph.max_neighbors_used:
-        _topn_positive(start, rows, graph, item_offset, user_offset, *options, values, zeros, lengths, items, scores)
-    if n and (lengths < n).any():  # fewer than n positive scores: consider every item that has a score
-        sums, user, numbers = empty_sums(len(item_offset)), empty_user_workspace(graph), np.empty(len(item_offset))
-        workspace = values, sums, user, numbers, np.empty(n, np.int64), np.empty(n, np.int64)
-        _topn_all(start, rows, graph, item_offset, user_offset, params, *options, *workspace, lengths, items, scores)
-    if n_rows == 1:
-        return lengths, items[0, : lengths[0]], scores[0, : lengths[0]]
+        _topn_positive(start, rows, graph, item_offset, user_offset, *options, lists)
+    if min(lengths.tolist(), default=n) < n:  # fewer than n positive scores: consider every item that has a score
+        sums, user, numbers = empty_sums(n_items), empty_user_workspace(graph), np.empty(n_items)
+        workspace = sums, user, numbers, np.empty(n, np.int64), np.empty(n, np.int64)
+        _topn_all(start, rows, graph, item_offset, user_offset, params, *options, *workspace, lists)
+    if stop - start == 1:
+        return lengths.copy(), items[0, : lengths[0]].copy(), scores[0, : lengths[0]].copy()
     listed = np.arange(n) < lengths[:, None]
     return lengths, items[listed], scores[listed]
 
 
 @njit_nogil
-def _topn_positive(start, rows, graph, item_offset, user_offset, item_mask, keep_seen, n, values, zeros, lengths, out_items, out_scores):  # noqa: E501  # fmt: skip
+def _topn_positive(start, rows, graph, item_offset, user_offset, item_mask, keep_seen, n, lists):
     """Write the top `n` items of rows by positive scores, all neighbours used."""
-    for k in range(len(lengths)):
+    for k in range(len(lists.lengths)):
         u = start + k
         begin, end = rows.indptr[u], rows.indptr[u + 1]
         items = rows.indices[begin:end]
-        _values_of(items, rows.data[begin:end], item_offset, user_offset[u], values)
-        _scatter_scores(items, values, graph.by_column, zeros)
-        _mask_items(items, item_mask, keep_seen, zeros)
-        lengths[k] = _drain_top_n(zeros, n, out_items[k], out_scores[k])
+        _values_of(items, rows.data[begin:end], item_offset, user_offset[u], lists.values)
+        _scatter_scores(items, lists.values, graph.by_column, lists.scores)
+        _mask_items(items, item_mask, keep_seen, lists.scores)
+        lists.lengths[k] = _drain_top_n(lists.scores, n, lists.top_items[k], lists.top_scores[k])
 
 
 @njit_nogil
-def _topn_all(start, rows, graph, item_offset, user_offset, params, item_mask, keep_seen, n, values, sums, user, scores, heap, chosen, lengths, out_items, out_scores):  # noqa: E501  # fmt: skip
+def _topn_all(start, rows, graph, item_offset, user_offset, params, item_mask, keep_seen, n, sums, user, scores, heap, chosen, lists):  # noqa: E501  # fmt: skip
     """Write the top `n` items of the rows whose lists are not full, by the scores of all items."""
-    for k in range(len(lengths)):
-        if lengths[k] == n:
+    for k in range(len(lists.lengths)):
+        if lists.lengths[k] == n:
             continue
         u = start + k
         begin, end = rows.indptr[u], rows.indptr[u + 1]
         items = rows.indices[begin:end]
         for i in range(len(scores)):
             sums.numerator[i], sums.weight[i], sums.n_used[i] = 0, 0, 0
-        _score_row(items, rows.data[begin:end], graph, item_offset, user_offset[u], params, values, sums, user, scores)
+        ratings, user_base = rows.data[begin:end], user_offset[u]
+        _score_row(items, ratings, graph, item_offset, user_base, params, lists.values, sums, user, scores)
         for i in range(len(item_mask)):
             if not item_mask[i]:
                 scores[i] = np.nan
         if not keep_seen:
             for p in range(len(items)):
                 scores[items[p]] = np.nan
-        lengths[k] = write_top_n(scores, n, heap, chosen)
-        for c in range(lengths[k]):
-            out_items[k, c], out_scores[k, c] = chosen[c], scores[chosen[c]]
+        lists.lengths[k] = write_top_n(scores, n, heap, chosen)
+        for c in range(lists.lengths[k]):
+            lists.top_items[k, c], lists.top_scores[k, c] = chosen[c], scores[chosen[c]]
 
 
 @njit_nogil
@@ -353,7 +377,7 @@ def _contributions(items, graph, common, rated_items, values, average, prior, us
 
 
 def score_users(i, similarity, by_item, item_offset, user_offset, params):
-    """Return item `i`'s scores and numbers of neighbours used for all users, from the raters of its neighbours."""
+    """Return the scores of item `i` for all users, and the number of neighbours used for each score."""
     sums, scores = empty_sums(len(user_offset)), np.empty(len(user_offset))
     _score_users(i, similarity, by_item, item_offset, user_offset, params, sums, scores)
     return scores, sums.n_used

@@ -1,6 +1,5 @@
 """Top-n items of rows, computed one row at a time or in groups of eight rows."""
 
-import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -94,7 +93,7 @@ def _row_by_row(
     rows, n_items = terms.rows, len(terms.item_offset)
 
     def top(start: int, stop: int) -> tuple[np.ndarray, ...]:
-        return kernels.topn_rows(start, stop, rows, links, *terms[1:], *options, _zeros(n_items))
+        return kernels.topn_rows(start, stop, rows, links, *terms[1:], *options)
 
     if len(terms.user_offset) == 1:
         return top(0, 1)
@@ -102,18 +101,6 @@ def _row_by_row(
     empty = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0))
     parts = list(ordered_parallel_map(top, split_by_cost(np.diff(cost) + 4.0 * n_items, SLICE), progress)) or [empty]
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
-
-
-_workspace = threading.local()
-
-
-def _zeros(n_items: int) -> npt.NDArray[np.float64]:
-    """Return this thread's workspace of zeros; kernels clear it after use."""
-    # allocating one for each row takes longer than using it
-    size = -(-n_items // kernels.LANES) * kernels.LANES
-    if len(getattr(_workspace, "zeros", ())) != size:
-        _workspace.zeros = np.zeros(size)
-    return _workspace.zeros
 
 
 def _grouped(terms: Terms, links: kernels.ItemGraph, options: ListOptions, progress: Progress | None) -> TopN:
