@@ -40,9 +40,7 @@ def test_exported_tables_equal_the_imported_data(url, tmp_path, sample):
     assert "expected a new or empty folder" in run("export", tmp_path / "out", "--store", url, code=1)
 
 
-@pytest.mark.parametrize(
-    "command", [("export", "out"), ("forget", "300"), ("models",), ("refit",), ("store", "scale")]
-)
+@pytest.mark.parametrize("command", [("export", "out"), ("forget", "300"), ("models",), ("refit",), ("store", "scale")])
 def test_a_command_that_needs_ratings_creates_no_store(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = run(*command, "--store", f"sqlite:///{tmp_path}/stroe.db", code=1)

@@ -176,7 +176,7 @@ class TooLarge(InputError, MemoryError):
 
 
 class DataWarning(UserWarning):
-    """A change that reading made to the data, such as dropped rows; the message says what and how often."""
+    """A warning about the input data, such as dropped rows; the message says what was found, and how often."""
 
 
 def shorten(value: object, limit: int = 60) -> str:

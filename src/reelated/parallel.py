@@ -1,7 +1,7 @@
 """Parallel slices of work: progress is reported, Ctrl-C works, and results do not depend on the number of threads.
 
-The kernels release the GIL, so plain threads run them in parallel. Unlike numba's own threading layer, this may be
-entered from any number of threads at once, and slices of uneven cost balance across the cores.
+The kernels release the GIL, so plain threads run them in parallel. Unlike numba's threading layer, these
+functions may be called from several threads at once, and they balance slices of uneven cost across the cores.
 """
 
 import os

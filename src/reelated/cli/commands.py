@@ -171,7 +171,7 @@ def plot(
 ) -> None:
     """Draw a plot to a file: ratings, similarity, neighborhood or user.
 
-    Show the plot of a user to that user only.
+    The plot of a user is personal data: show it to that user only.
     """
     from reelated.cli.pictures import check_usage, draw, write
 

@@ -153,14 +153,15 @@ def import_source(opening: AbstractContextManager["Store"], source: str, options
     # The key identifies this import: an interrupted one with the same key is resumed.
     extras = [fingerprint(options.reading[name]) for name in ("items", "users") if name in options.reading]
     key = " ".join([fingerprint(source), repr(sorted(options.reading.items())), *extras])
-    export = read_export(source) if is_export(source) and options == Options() else None
     with working("Importing") as progress:
-        read = None if export is not None else read_source(source, options)
-        with opening as store:
-            if export is not None:
+        if is_export(source) and options == Options():
+            export = read_export(source)
+            with opening as store:
                 report = store.import_export(export, key, progress=progress)
-            else:
-                report = store.import_data(read, key, progress=progress)
+        else:
+            data = read_source(source, options)
+            with opening as store:
+                report = store.import_data(data, key, progress=progress)
     console().print(str(report), markup=False)
 
 

@@ -25,7 +25,7 @@ _FEATURES = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[ \t]+\d+:-?[\d.]+(?:[eE][+-]?\d+)
 
 
 def is_item_lists(label: str, start: bytes) -> bool:
-    """Return whether the first lines of a text are lists of items, with ratings or of three or more lengths.
+    """Return whether the first lines of a text are lists of items; lists of bare ids need three different lengths.
 
     Raise `InputError` if a user has several lists, and for the libsvm format.
     """

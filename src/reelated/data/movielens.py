@@ -76,7 +76,7 @@ SIDE_TABLES: dict[str, tuple[Aliases, tuple[str, ...]]] = {
 def read_side_table(
     kind: str, name: str, data: bytes, options: ReadOptions, trace: ParseTrace | None = None, own: ColumnNames = None
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Read a table of items, users, links or tags; `own` are the names of the ids in the table of ratings."""
+    """Read a table of items, users, links or tags; `own` maps columns of ids to those of the ratings."""
     aliases, required = SIDE_TABLES[kind]
     layout = layout_of(name, data)
     # u.item has a 0/1 column for each genre

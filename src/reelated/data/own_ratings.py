@@ -68,8 +68,8 @@ def read_own_ratings(
     columns : mapping of str to str, optional
         Names of the columns `rating item_id imdb_id isbn title year`, if they are not recognised.
     highest : float, optional
-        The highest possible rating in the source, such as 10, by which ratings are scaled; by default that of the
-        model. It is known for the three sites.
+        The highest possible rating in the source, such as 10; ratings are scaled by it. By default that of the site
+        for an export of Letterboxd, IMDb or Goodreads, and otherwise that of the model.
 
     Raises
     ------

@@ -73,7 +73,7 @@ class SourceTables:
 
     @property
     def own(self) -> dict[str, str]:
-        """The names of the ids in the table of ratings."""
+        """The columns of ids: Reelated's name → the name in the table of ratings."""
         return {ours: theirs for ours, theirs in self.matched.items() if ours in ID_COLUMNS}
 
     def describe_columns(self, names: tuple[str, ...], columns: ColumnNames) -> None:

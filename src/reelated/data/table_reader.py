@@ -133,7 +133,7 @@ def _match(text: bytes, layout: TextLayout, spec: ColumnSpec) -> dict[str, str]:
 
 
 def _with_required(spec: ColumnSpec, layout: TextLayout, rows: list[list[str]]) -> ColumnSpec:
-    """Return the columns to read of a table that may hold events, judged by its first rows."""
+    """Return the spec with its required columns: a rating too, unless the options or the first rows indicate events."""
     if not spec.is_ratings or spec.required != RATING_SPEC.required:
         return spec
     names, options = layout.names, spec.options
@@ -238,7 +238,7 @@ def _rejected_values(ratings: RatingTable, unreadable: pl.Series, located: Locat
 
 
 def _report(label: str, rejected: list[RejectedRow], spec: ColumnSpec, remedy: str = Advice.DROP_LINES) -> list[str]:
-    """Raise `InputError` for the first rejected row, or return a note with their number; a trace records them."""
+    """Raise `InputError` for rejected rows if `invalid` is "error"; else add them to the trace or return a note."""
     if not rejected:
         return []
     first, fault = _first_fault(rejected)

@@ -183,7 +183,7 @@ def _blocks(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
 
 
 def _records(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
-    """Write each block of lines such as `review/score: 5.0` into its first line; the others become comments."""
+    """Join each block of lines such as `review/score: 5.0` into one row on its first line; comment out the others."""
     lines = text.split(b"\n")
     rows: dict[int, dict[bytes, bytes]] = {}
     start, name = 0, b""

@@ -123,7 +123,7 @@ def check_rows(label: str, n_rows: int, dtypes: Iterable[pl.DataType]) -> None:
 
 
 def _width(dtype: pl.DataType) -> int:
-    """Return the bytes of a value in a column."""
+    """Return the size of one value of a column in bytes."""
     return 8 if dtype.is_numeric() or dtype.is_temporal() else _VIEW_BYTES
 
 

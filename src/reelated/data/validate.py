@@ -112,9 +112,7 @@ def _unreadable_report(
     return ValidationReport(name or file_name, False, n_rows, n_rows, issues=issues, rejects=_rejected_lines(collector))
 
 
-def _readable_report(
-    context: ValidationContext, name: str, noun: str, collector: ErrorCollector
-) -> ValidationReport:
+def _readable_report(context: ValidationContext, name: str, noun: str, collector: ErrorCollector) -> ValidationReport:
     """Return the report of a readable ratings table."""
     valid, trace = context.valid, collector.trace("ratings")
     issues = [

@@ -205,7 +205,7 @@ def _refuse_lists(table: pl.DataFrame, names: Mapping[str, str]) -> None:
 
 
 def _refuse_lists_of(kind: str, ids: pl.Series, name: str, forms: Mapping[str, str]) -> None:
-    """Raise `InputError` for a column in which most fields list several ids, some of them three or more."""
+    """Raise `InputError` if most fields of a column list several ids, and at least one field lists three or more."""
     if ids.dtype != pl.String:
         return
     sample = ids.drop_nulls()[:_N_LISTS].str.strip_chars()

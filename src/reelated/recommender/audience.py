@@ -101,8 +101,8 @@ def candidates(engine: Engine, items: Sequence[int], n: int, by: AudienceBy) -> 
 
 def choose_users(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
     """Return the candidates for the audience of an item, their numbers, descending, and their usual scores."""
-    # each user's mean score by the square root of the item's relative number of ratings: the scores of rarely rated
-    # items are low for all users, and the mean over all items would exceed most of them
+    # The mean score is multiplied by √(relative number of ratings of the item): the scores of rarely rated items are
+    # low for all users, so the plain mean would exceed most of these scores.
     usual = USUAL_SHARE * (engine.mean_scores * engine.item_popularity[item])
     if by == "adjusted_score":
         beyond, n = engine.numbers_of_users(item, "score") - usual, CANDIDATES * n
@@ -122,7 +122,7 @@ def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
 def assign_with_cap(
     audiences: list[Audience], by: AudienceBy, n: int, per_user: int | None
 ) -> list[npt.NDArray[np.int64]]:
-    """Return at most `n` places of each audience, the highest numbers first; a user has at most `per_user` places."""
+    """Choose the top `n` users of each audience by `by`; list no user in more than `per_user` audiences."""
     item = np.repeat(np.arange(len(audiences)), [len(audience.users) for audience in audiences])
     place = np.concatenate([np.arange(len(audience.users)) for audience in audiences])
     users, numbers = (

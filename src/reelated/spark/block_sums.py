@@ -82,7 +82,7 @@ def choose_blocks(cost: npt.NDArray[np.float64], bytes_per_item: int, memory: in
 def choose_triangles(
     cost: npt.NDArray[np.float64], measure: SimilarityParams, size: tuple[int, int], memory: int, n_cores: int
 ) -> Blocks | None:
-    """Split the items into blocks whose tasks add each pair once, from rows in memory, as on one machine.
+    """Split the items into blocks: exactly one task adds each pair, and it holds the rows of its block in memory.
 
     `size` is the number of users and of ratings. Return None if a task would need more than `memory` bytes, or if the
     candidates that all tasks write are larger than the tables of all pairs.

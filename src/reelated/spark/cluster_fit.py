@@ -75,8 +75,8 @@ def fit(
         Maximum number of ratings used per user; a longer row is sampled with a fixed seed. By default
         all are used.
     task_memory : int or str, default "1GB"
-        Maximum size of a task's rows and sums. If not all rows fit, a slower method holds about 500 MB of rows, and
-        tables of at most this size.
+        Maximum size of a task's rows and sums. If they do not fit, a slower method adds the rows in batches of about
+        500 MB, and `task_memory` limits only its tables of sums.
     name : str, default "ratings"
         The name of the data set.
     noun : str, default "item"

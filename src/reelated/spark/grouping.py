@@ -185,7 +185,7 @@ Statistics = Callable[[sp.csr_array], Numbers]
 
 
 def item_totals(transform: Transform, X: sp.csr_array) -> Numbers:
-    """Return each item's number of ratings, sum of squares, and partners and more popular partners in its rows."""
+    """Return for each item: number of ratings, Σ value², Σ row length, Σ more popular items in the row."""
     lengths = np.diff(X.indptr)
     partners, before = np.repeat(lengths, lengths), np.arange(X.nnz) - np.repeat(X.indptr[:-1], lengths)
     terms = np.ones(X.nnz), np.square(transform(X).data, dtype=np.float64), partners, before

@@ -44,7 +44,7 @@ class ModelCost(NamedTuple):
     tasks : int
         Number of blocks of items; each is one task.
     task_memory : int
-        Size of the rows and sums of a task, or of its largest table, in bytes.
+        Size of the rows and sums of a task in bytes; with the slower method, of its largest table of sums.
     replication : float
         Number of blocks that a rating is sent to, on average.
     shuffle : int
@@ -87,7 +87,7 @@ class FitPlan(NamedTuple):
 
     @property
     def task_memory(self) -> int:
-        """Size of the rows and sums of a task, or of its largest table, in bytes."""
+        """Size of the rows and sums of a task in bytes; with the slower method, of its largest table of sums."""
         return max(step.task_memory for step in self.steps)
 
     def __str__(self) -> str:

@@ -83,7 +83,7 @@ def read_tables(connection: sa.Connection) -> dict[str, pl.DataFrame]:
 
 
 def read_visitors(connection: sa.Connection, tables: dict[str, pl.DataFrame], id_type: str) -> dict[str, pl.DataFrame]:
-    """Return the tables with the visitors added as users; their ids have the type of user ids and are unused."""
+    """Return the tables with the visitors added as users, under new ids of the same type as the user ids."""
     users = _read(connection, [-visitors.c.visitor_key, visitors.c.visitor_id], _VISITOR_TYPES)
     if id_type == "str":
         ids = pl.format("visitor {}", "user_id")

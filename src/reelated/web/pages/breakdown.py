@@ -29,7 +29,7 @@ class Breakdown(NamedTuple):
     total: str
     because: list[Reason]  # the largest positive contributions
     although: list[Reason]  # the largest negative contribution, if notable and of an item rated low
-    axis: float  # zero of the bar, from 0 to 100; negative contributions lie to the left
+    axis: float  # position of zero on the bar, in percent; negative contributions lie to the left
 
 
 class _Term(NamedTuple):
