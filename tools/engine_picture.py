@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def draw_rows(axes: plt.Axes, ratings: blocked.PreparedRatings, shape: tuple[int, int]) -> None:
-    """Draw the sorted ratings with the dense corner."""
+    """Draw the sorted ratings with the dense block."""
     users = np.repeat(np.arange(shape[0]), np.diff(ratings.rows.indptr))
     picture = np.ones(shape)
     picture[users, ratings.rows.indices] = 0.35

@@ -11,6 +11,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
+STAMP = "installed-"
 
 
 def main(extras):
@@ -18,8 +19,7 @@ def main(extras):
     here = "%d.%d" % sys.version_info[:2]
     if sys.version_info < (3, 11):
         return "Reelated needs Python 3.11 or later; this is %s. Try: make PYTHON=python3.12 demo" % here
-    stamp = os.path.join(VENV, "installed-" + "-".join(extras))
-    if os.path.exists(stamp) and open(stamp).read() == fingerprint():
+    if any(set(extras) <= installed for installed in installed_extras()):
         return None
     print("Setting up .venv (once, about a minute) …", flush=True)
     if not os.path.exists(PYTHON) and run(sys.executable, "-m", "venv", VENV).returncode:
@@ -33,9 +33,18 @@ def main(extras):
             "%s\nThe packages could not be installed on Python %s. Is there a network? "
             "If this Python is newer than a package supports, try another: make PYTHON=python3.12 demo"
         ) % (failed, here)
-    with open(stamp, "w") as file:
+    with open(os.path.join(VENV, STAMP + "-".join(extras)), "w") as file:
         file.write(fingerprint())
     return None
+
+
+def installed_extras():
+    """Yield the sets of extras whose packages are installed, as the files written after an installation say."""
+    for name in os.listdir(VENV) if os.path.isdir(VENV) else ():
+        if name.startswith(STAMP):
+            with open(os.path.join(VENV, name)) as file:
+                if file.read() == fingerprint():
+                    yield set(name[len(STAMP) :].split("-")) - {""}
 
 
 def run(*command):

@@ -29,7 +29,7 @@ METRICS = {
     "interval_coverage": ("In the 80 % interval", "the share of hidden ratings inside their interval; 0.80 is best"),
     "coverage": ("Coverage", "the share of the catalogue that is on at least one list"),
     "novelty": ("Novelty, bits", "half of all users rated an entry of 1 bit, one in a thousand one of 10 bits"),
-    "top10_share": ("Places of the ten most listed", "the share of all places; 1 means the same ten on all lists"),
+    "top10_share": ("Share of the ten most listed", "their share of all places; 1 means the same ten on all lists"),
 }
 """Display name and meaning of each metric."""
 MODEL_CLASSES = ("first", "second", "third")
