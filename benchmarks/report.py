@@ -26,9 +26,14 @@ def write() -> None:
 
 
 def latest(results: Iterable[Result]) -> list[Result]:
-    """Return of each data set and number of threads the latest result, small data first."""
+    """Return the latest result of each data set and number of threads, small data first.
+
+    Results from other machines than that of the last one are left out: their times cannot be compared.
+    """
     newest = {(one["data"], one["threads"]): one for one in sorted(results, key=lambda one: one["date"])}
-    return sorted(newest.values(), key=lambda one: (one["about"]["ratings"], -one["threads"]))
+    here = max(newest.values(), key=lambda one: one["date"], default={"machine": None})["machine"]
+    comparable = [one for one in newest.values() if one["machine"] == here]
+    return sorted(comparable, key=lambda one: (one["about"]["ratings"], -one["threads"]))
 
 
 def between(path: Path, text: str, begin: str = BEGIN) -> None:

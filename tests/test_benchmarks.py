@@ -204,6 +204,8 @@ def written(tmp_path, monkeypatch):
         result("ml-20m", 2 * 10**7, reelated=40.0, implicit=30.0),
     ]
     made.append(result("ml-1m", 10**6, reelated=99.0) | {"date": "2019-01-02T03:04:05"})
+    other = {"date": "2019-01-02T03:04:05", "machine": made[0]["machine"] | {"processor": "Q"}}
+    made.append(result("ml-100m", 10**8, reelated=77.0) | other)
     for number, one in enumerate(made):
         (tmp_path / "results" / f"{number}.json").write_text(json.dumps(one))
     for page in ("README.md", "speed.md"):
@@ -218,6 +220,7 @@ def test_the_table_shows_the_latest_results(written):
     assert page.endswith("below\n")
     assert "old" not in page
     assert "99" not in page
+    assert "77" not in page  # another machine's times cannot be compared
     assert "| implicit 1 | 5 s | 2.5× | 5 MB | all | 1e-08 |" in page
     assert "* surprise is left out: too large" in page
 
