@@ -500,7 +500,7 @@ def test_a_single_item_appears_in_messages_as_passed(tmp_path):
 
 
 def test_the_help_says_that_a_user_plot_is_personal_data():
-    assert "Show the plot of a user to that user only." in run("-h").output
+    assert "The plot of a user is personal data: show it to that user only." in run("-h").output
 
 
 IN_A_NOTEBOOK = """
