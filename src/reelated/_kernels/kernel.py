@@ -144,7 +144,7 @@ def kinds_of(args: tuple[Any, ...], values: list[float], flags: int = LAYOUT) ->
     kinds: list[Any] = []
     for arg in args:
         cls = type(arg)
-        if cls is np.ndarray or isinstance(arg, np.ndarray):
+        if isinstance(arg, np.ndarray):
             kinds.append((arg.dtype, arg.ndim, LAYOUTS[arg.flags.num & flags]))
             values.append(id(arg))
         elif cls in SCALARS:
